@@ -1,0 +1,37 @@
+# Two commands: `make run` (everything up, with demo data) and `make test` (everything checked). Both need only Python 3.11+.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help install run test lint types bench clean
+
+help: ## what can be made
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+install: $(VENV)/.installed ## the virtual environment in .venv, every version pinned
+
+$(VENV)/.installed: setup.cfg pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name it with: make PYTHON=python3.11 install" >&2; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@
+
+run: install ## embedded PostgreSQL, migrations, demo data, API and worker, until Ctrl-C
+	@exec $(BIN)/mediation up --demo
+
+test: install lint types ## everything, on a real PostgreSQL that it brings itself
+	$(BIN)/python -m pytest
+
+lint: install ## style and the import law
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: install ## static types
+	$(BIN)/mypy
+
+bench: install ## ratios for docs/performance.md
+	$(BIN)/python -m benchmarks
+
+clean: ## remove the virtual environment and caches (never var/)
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache build *.egg-info

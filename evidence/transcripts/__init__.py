@@ -1,0 +1,1 @@
+"""Chat logs: one importer a format, one normal form (`normal`)."""

@@ -1,0 +1,31 @@
+"""A dispute-mediation back end: cases with a burden of proof, evidence anyone can check, refunds that leave once."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from mediation.services import Services
+    from mediation.settings import Settings
+
+__version__ = version("mediation")
+
+
+def create_app(settings: Settings, services: Services | None = None) -> Flask:
+    """The WSGI application for a database that is there and migrated.
+
+    Logs are configured by the process that runs it. Raises BadSetting where a setting is missing, sqlalchemy.exc.DBAPIError where the database cannot be reached.
+    """
+    # Inside, so that the command line starts without the web.
+    from flask import Flask  # noqa: PLC0415
+
+    from mediation import api  # noqa: PLC0415
+    from mediation.services import build  # noqa: PLC0415
+
+    app = Flask("mediation", static_folder=None)
+    app.extensions["mediation"] = services or build(settings)
+    api.register(app, __version__)
+    return app

@@ -1,0 +1,182 @@
+"""One call of the API: who asks, in which language, with what body; its transaction, its safe retry, its answer.
+
+The order in which a call is checked is contract: token, existence and ownership, role, If-Match, state, body, guards.
+So the body is read (bounded) before the transaction and understood inside it, by the view, when its turn has come.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import orjson
+from flask import Request, Response, current_app, request
+from marshmallow import Schema, ValidationError
+from sqlalchemy.orm import Session
+
+from mediation import idempotency
+from mediation.errors import (
+    BodyTooLarge,
+    InvalidBody,
+    MalformedBody,
+    NotAllowed,
+    NotFound,
+    StaleVersion,
+    UnsupportedMediaType,
+)
+from mediation.models import Case
+from mediation.schemas import as_uuid, flat
+from mediation.services import Services
+from workflows.acts import Actor
+from workflows.states import Role
+
+MAX_JSON = 16 * 1024 * 1024
+MAX_UPLOAD = 50 * 1024 * 1024
+_TAG = re.compile(r'\s*(?:W/)?"(?P<version>\d{1,18})"\s*|\s*(?P<any>\*)\s*')
+
+
+@dataclass(slots=True)
+class Call:
+    """What a view needs of the request. `session` is in a transaction that ends when the view has answered."""
+
+    services: Services
+    actor: Actor
+    now: datetime
+    language: str
+    session: Session
+    raw: bytes = b""
+    after_commit: list[Callable[[], None]] = field(default_factory=list)
+    case_id: uuid.UUID | None = None
+
+    def body(self, schema: Schema) -> dict[str, Any]:
+        """The JSON body as the schema has it. Raises MalformedBody, UnsupportedMediaType or InvalidBody."""
+        return load(schema, parse(self.raw, request.mimetype))
+
+    def query(self, schema: Schema) -> dict[str, Any]:
+        """The query string as the schema has it. Raises InvalidBody naming the parameter."""
+        twice = [name for name, values in request.args.lists() if len(values) > 1]
+        if twice:
+            raise InvalidBody(errors={name: ["Must be given once."] for name in twice})
+        return load(schema, request.args.to_dict())
+
+    def require(self, *roles: Role) -> None:
+        """Raises NotAllowed unless the caller has one of these roles."""
+        if self.actor.role not in roles:
+            raise NotAllowed()
+
+    def require_version(self, case: Case) -> None:
+        """Raises StaleVersion if If-Match names another version of the case than the one that was locked."""
+        wanted = request.headers.get("If-Match")
+        if wanted is None:
+            return
+        found = [match for match in map(_TAG.fullmatch, wanted.split(",")) if match]
+        if not any(match["any"] or int(match["version"]) == case.version for match in found):
+            raise StaleVersion(version=case.version)
+
+
+@dataclass(slots=True)
+class Answer:
+    """What a view answers: a JSON value, or nothing."""
+
+    value: Any
+    status: int = 200
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+View = Callable[..., Answer]
+
+
+def services() -> Services:
+    """The services of the running application."""
+    found: Services = current_app.extensions["mediation"]
+    return found
+
+
+def run(view: View, /, raw: bytes | None = None, **path: Any) -> Response:
+    """Call the view inside one transaction and answer; effects outside the database start after the commit.
+
+    `raw` stands for a body that was read elsewhere, such as an upload that went to disk.
+    """
+    house = services()
+    actor = house.authenticator.actor(request.headers.get("Authorization"))
+    if raw is None:
+        raw = read_body(request)
+    replayable = request.method == "POST"
+    with house.sessions.begin() as session:
+        call = Call(house, actor, house.clock(), language_of(request), session, raw)
+        attempt = idempotency.begin(session, request, actor, raw) if replayable else None
+        if attempt is not None and attempt.replay is not None:
+            return attempt.replay
+        answer = view(call, **path)
+        response = respond(answer)
+        if attempt is not None:
+            attempt.keep(session, response, call.case_id, call.now)
+        session.flush()
+        if session.info.pop("refund_requested", False):
+            call.after_commit.append(house.hint)
+    for effect in call.after_commit:
+        effect()
+    return response
+
+
+def respond(answer: Answer) -> Response:
+    """The answer as JSON in UTF-8."""
+    if answer.value is None:
+        return Response(status=answer.status, headers=answer.headers)
+    return Response(orjson.dumps(answer.value), answer.status, headers=answer.headers, content_type="application/json")
+
+
+def read_body(asked: Request, limit: int = MAX_JSON) -> bytes:
+    """The body, at most `limit` bytes of it. Raises BodyTooLarge without reading on."""
+    asked.max_content_length = limit
+    if asked.content_length is not None and asked.content_length > limit:
+        raise BodyTooLarge(f"The body may have {limit} bytes at most.")
+    if asked.method in ("GET", "HEAD", "DELETE"):
+        return b""
+    return asked.get_data(cache=False)
+
+
+def parse(raw: bytes, mimetype: str) -> Any:
+    """The JSON in a body; an empty body stands for no fields."""
+    if not raw:
+        return {}
+    if mimetype not in ("application/json", ""):
+        raise UnsupportedMediaType("The body must be application/json in UTF-8.")
+    try:
+        return orjson.loads(raw)
+    except orjson.JSONDecodeError as error:
+        raise MalformedBody(
+            f"The body cannot be read as JSON in UTF-8: {error.msg} (line {error.lineno}, column {error.colno})."
+        ) from error
+
+
+def load(schema: Schema, value: Any) -> dict[str, Any]:
+    """The value as the schema has it. Raises InvalidBody with every field's errors."""
+    try:
+        loaded: dict[str, Any] = schema.load(value)
+    except ValidationError as error:
+        raise InvalidBody(errors=flat(error.messages)) from error
+    return loaded
+
+
+def path_id(value: str, name: str) -> uuid.UUID:
+    """The id in a path. Raises NotFound naming it, for what is no UUID is not there either."""
+    found = as_uuid(value)
+    if found is None:
+        raise NotFound(errors={name: ["Must be a UUID."]})
+    return found
+
+
+def language_of(asked: Request) -> str:
+    """zh-CN or en, by Accept-Language; en where it says neither."""
+    best = asked.accept_languages.best_match(["en", "zh-CN", "zh"], default="en")
+    return "zh-CN" if best.startswith("zh") else "en"
+
+
+def case_headers(case: Case) -> dict[str, str]:
+    """ETag: the version of the case."""
+    return {"ETag": f'"{case.version}"'}

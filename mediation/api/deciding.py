@@ -1,0 +1,84 @@
+"""The body of a decision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from marshmallow import Schema, ValidationError, fields, validate, validates_schema
+
+from mediation.schemas import MAX_NOTE, MAX_REASONS, Flag, Id, MoneySchema, OneOf, Text, Whole
+from workflows.states import DECISION_OUTCOMES, Blame, FindingResult, RemedyKind, Side
+
+MANY = validate.Length(max=100)
+
+
+class RemedySchema(Schema):
+    kind = OneOf(RemedyKind, required=True)
+    amount = fields.Nested(MoneySchema)
+    freight_bearer = OneOf(Blame, allow_none=True)
+
+
+class DispositionRemedySchema(Schema):
+    kind = OneOf(RemedyKind, required=True)
+    amount = fields.Nested(MoneySchema)
+
+
+class DispositionSchema(Schema):
+    claim = fields.UUID(required=True)
+    remedy = fields.Nested(DispositionRemedySchema, required=True)
+
+
+class LiabilitySchema(Schema):
+    party = fields.String(required=True, validate=validate.OneOf([str(one) for one in Blame if one is not Blame.NONE]))
+    amount = fields.Nested(MoneySchema, required=True)
+
+
+class QuoteSchema(Schema):
+    seq = Whole(1, 2**31 - 1, required=True)
+    text = fields.String(required=True, validate=validate.Length(1, 20_000))
+
+
+class ReliedOnSchema(Schema):
+    exhibit = Id(required=True)
+    quotes = fields.List(fields.Nested(QuoteSchema), load_default=list, validate=MANY)
+
+
+class RejectedSchema(Schema):
+    exhibit = Id(required=True)
+    why = Text(MAX_NOTE, required=True)
+
+
+class RuleSchema(Schema):
+    id = Id(required=True)
+    version = Whole(1, 2**31 - 1, required=True)
+
+
+class FindingSchema(Schema):
+    issue = Text(MAX_NOTE, required=True)
+    burden = OneOf(Side, required=True)
+    finding = OneOf(FindingResult, required=True)
+    rules = fields.List(fields.Nested(RuleSchema), load_default=list, validate=MANY)
+    relied_on = fields.List(fields.Nested(ReliedOnSchema), load_default=list, validate=MANY)
+    rejected = fields.List(fields.Nested(RejectedSchema), load_default=list, validate=MANY)
+
+
+class DecideSchema(Schema):
+    """A decision; or, hearing an appeal, `upholds: true` with reasons, which dismisses it."""
+
+    upholds = Flag(validate=validate.Equal(True))
+    outcome = OneOf(DECISION_OUTCOMES)
+    remedy = fields.Nested(RemedySchema)
+    dispositions = fields.List(fields.Nested(DispositionSchema), validate=validate.Length(1, 50))
+    liability = fields.List(fields.Nested(LiabilitySchema), validate=validate.Length(max=10))
+    blame = OneOf(Blame)
+    findings = fields.List(fields.Nested(FindingSchema), validate=MANY)
+    reasons = Text(MAX_REASONS, required=True)
+
+    @validates_schema
+    def whole_unless_upheld(self, data: dict[str, Any], **kwargs: Any) -> None:
+        """A decision of its own needs all its parts."""
+        if data.get("upholds"):
+            return
+        missing = [name for name in ("outcome", "remedy", "liability", "findings") if name not in data]
+        if missing:
+            raise ValidationError({name: ["Missing data for required field."] for name in missing})

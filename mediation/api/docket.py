@@ -1,0 +1,211 @@
+"""/cases/{id}/docket and /cases/{id}/messages: the record, and the conversation that is part of it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from flask_smorest import Blueprint
+from marshmallow import Schema, fields
+
+from evidence import chain
+from mediation import queries
+from mediation.api.answers import mask
+from mediation.api.calls import Answer, Call, case_headers
+from mediation.api.endpoint import ALL, V1, Hold, endpoint
+from mediation.api.lists import PageSchema, list_of, page_answer
+from mediation.docket import PARTIES_SEE, STAFF_SEE
+from mediation.errors import NotAllowed
+from mediation.models import Case, DocketEntry, DocketOpening
+from mediation.operations import messages
+from mediation.schemas import MAX_STATEMENT, OneOf, Text, rfc3339
+from workflows.states import PARTIES, STAFF, Role
+
+blueprint = Blueprint("docket", __name__, url_prefix=V1, description="What happened, and what was said")
+
+#: Entries whose note is from staff to staff.
+_STAFF_NOTES = frozenset({"escalate", "approve", "return_to_mediator"})
+
+
+class Visibility(StrEnum):
+    PARTIES = PARTIES_SEE
+    STAFF = STAFF_SEE
+
+
+class OpeningSchema(Schema):
+    """What a commitment hides: SHA-256(0x00 + salt + RFC 8785 of value); both null where you may not see it."""
+
+    commitment = fields.String(required=True)
+    name = fields.String(required=True)
+    salt = fields.String(required=True, allow_none=True)
+    value = fields.Dict(required=True, allow_none=True)
+
+
+class DocketEntrySchema(Schema):
+    """An entry; one that you may not see shows its seq and hash, and the chain still verifies."""
+
+    seq = fields.Integer(required=True)
+    hash = fields.String(required=True)
+    v = fields.Integer()
+    case = fields.UUID()
+    prev = fields.String()
+    at = fields.String()
+    type = fields.String()
+    to = fields.String()
+    commitments = fields.List(fields.String())
+    openings = fields.List(fields.Nested(OpeningSchema))
+
+
+class MessageSchema(Schema):
+    id = fields.Integer(required=True, metadata={"description": "the seq of its docket entry"})
+    author = fields.Dict(required=True)
+    text = fields.String(required=True, allow_none=True)
+    visibility = fields.String(required=True)
+    posted_at = fields.DateTime(required=True)
+
+
+class PostMessageSchema(Schema):
+    text = Text(MAX_STATEMENT, required=True)
+    visibility = OneOf(Visibility, load_default=PARTIES_SEE)
+
+
+PAGE, POST, MESSAGE = PageSchema(), PostMessageSchema(), MessageSchema()
+WRITERS = frozenset(STAFF | PARTIES | {Role.PLATFORM})
+
+
+def _after(asked: dict[str, Any]) -> int:
+    cursor = asked.get("cursor")
+    return 0 if cursor is None else int(queries.position_of(cursor, [int])[0])
+
+
+@endpoint(
+    blueprint,
+    "GET",
+    "/cases/<case_id>/docket",
+    operation="listDocket",
+    summary="The append-only history, oldest first, each entry with its hash",
+    roles=ALL,
+    hold=Hold.READ,
+    query=PAGE,
+    answer=list_of(DocketEntrySchema),
+)
+def list_docket(call: Call, case: Case) -> Answer:
+    asked = call.query(PAGE)
+    entries, more = queries.docket_page(call.session, case, after=_after(asked), limit=asked["limit"])
+    seen = [entry for entry in entries if _may_see(call, entry)]
+    openings = queries.openings(call.session, case, [entry.seq for entry in seen])
+    items = [_entry(call, entry, openings.get(entry.seq)) for entry in entries]
+    return page_answer(items, None if more is None else queries.cursor_of(more))
+
+
+def _may_see(call: Call, entry: DocketEntry) -> bool:
+    return entry.visibility == PARTIES_SEE or call.actor.role in STAFF
+
+
+def _entry(call: Call, entry: DocketEntry, openings: list[DocketOpening] | None) -> dict[str, Any]:
+    short = {"seq": entry.seq, "hash": entry.hash.hex()}
+    if openings is None:
+        return short
+    return {
+        **short,
+        "v": entry.v,
+        "case": str(entry.case_id),
+        "prev": entry.prev.hex(),
+        # Written as it was hashed, not as the rest of the API writes times.
+        "at": chain.instant(entry.at),
+        "type": entry.type,
+        "from": entry.from_state,
+        "to": entry.to_state,
+        "commitments": [digest.hex() for digest in entry.commitments],
+        "openings": [_opening(call, entry, opening) for opening in openings],
+    }
+
+
+def _opening(call: Call, entry: DocketEntry, opening: DocketOpening) -> dict[str, Any]:
+    hidden = _hidden(call, entry, opening) or opening.salt is None
+    return {
+        "commitment": entry.commitments[opening.n].hex(),
+        "name": opening.name,
+        "salt": None if hidden or opening.salt is None else opening.salt.hex(),
+        "value": None if hidden else opening.value,
+    }
+
+
+def _hidden(call: Call, entry: DocketEntry, opening: DocketOpening) -> bool:
+    """Parties see their own acts whole; of others' acts not who in person acted, and no note among staff."""
+    if call.actor.role not in PARTIES:
+        return opening.name == "note" and entry.type in _STAFF_NOTES and call.actor.role not in STAFF
+    if opening.name == "actor":
+        return opening.value is not None and opening.value["actor"]["role"] != call.actor.role
+    return opening.name == "note" and entry.type in _STAFF_NOTES
+
+
+@endpoint(
+    blueprint,
+    "GET",
+    "/cases/<case_id>/messages",
+    operation="listMessages",
+    summary="The conversation inside the case, oldest first",
+    roles=ALL,
+    hold=Hold.READ,
+    query=PAGE,
+    answer=list_of(MessageSchema),
+)
+def list_messages(call: Call, case: Case) -> Answer:
+    asked = call.query(PAGE)
+    entries, more = queries.docket_page(
+        call.session,
+        case,
+        after=_after(asked),
+        limit=asked["limit"],
+        type_=messages.MESSAGE,
+        actor=call.actor,
+    )
+    words = queries.words(call.session, case, [entry.seq for entry in entries])
+    items = [_message(call, entry, words[entry.seq]) for entry in entries]
+    return page_answer(items, None if more is None else queries.cursor_of(more))
+
+
+def _message(call: Call, entry: DocketEntry, words: dict[str, Any]) -> dict[str, Any]:
+    author = words.get("actor")
+    return {
+        "id": entry.seq,
+        "author": None if author is None else _author(call, author),
+        "text": words.get("text"),
+        "visibility": entry.visibility,
+        "posted_at": rfc3339(entry.at),
+    }
+
+
+def _author(call: Call, author: dict[str, Any]) -> dict[str, Any]:
+    if call.actor.role in PARTIES and author["role"] != call.actor.role:
+        return {"role": author["role"], "id": mask(author["subject"]) if author["role"] in PARTIES else None}
+    return {"role": author["role"], "id": author["subject"]}
+
+
+@endpoint(
+    blueprint,
+    "POST",
+    "/cases/<case_id>/messages",
+    operation="postMessage",
+    summary="Say something on the case; staff may write an internal note with visibility staff",
+    roles=WRITERS,
+    hold=Hold.LOCK,
+    body=POST,
+    answer=MESSAGE,
+    status=201,
+)
+def post_message(call: Call, case: Case) -> Answer:
+    body = call.body(POST)
+    if body["visibility"] == STAFF_SEE and call.actor.role not in STAFF:
+        raise NotAllowed("Only staff write internal notes.")
+    written = messages.post(call.session, case, call.actor, call.now, body)
+    author = {"role": call.actor.role.value, "id": call.actor.subject}
+    answer = {
+        "id": written.seq,
+        "author": author,
+        "text": body["text"],
+        "visibility": body["visibility"],
+        "posted_at": rfc3339(written.at),
+    }
+    return Answer(answer, 201, case_headers(case))

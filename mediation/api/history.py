@@ -1,0 +1,258 @@
+"""/cases/{id}/offers, /decisions and /refunds: what was proposed, decided and paid."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from flask_smorest import Blueprint
+from marshmallow import Schema, fields
+from sqlalchemy import select, tuple_
+
+from evidence import quotes
+from mediation import queries
+from mediation.api.answers import MoneyAnswerSchema, RemedyAnswerSchema
+from mediation.api.calls import Answer, Call
+from mediation.api.endpoint import ALL, V1, Hold, endpoint
+from mediation.api.lists import PageSchema, list_of, page_answer
+from mediation.models import Appeal, Case, Decision, Exhibit, ExhibitMessageOpening, Offer, Refund
+from mediation.schemas import money, rfc3339
+from workflows.states import PARTIES, STAFF
+
+blueprint = Blueprint("history", __name__, url_prefix=V1, description="What was offered, decided and paid")
+
+#: What only staff may see: a decision that waits for approval, or that never came to be issued.
+_UNISSUED = ("pending", "returned", "void")
+
+
+class OfferAnswerSchema(Schema):
+    id = fields.UUID(required=True)
+    by = fields.String(required=True)
+    remedy = fields.Nested(RemedyAnswerSchema, required=True)
+    note = fields.String(required=True, allow_none=True)
+    status = fields.String(required=True)
+    made_at = fields.DateTime(required=True)
+    answered_at = fields.DateTime(required=True, allow_none=True)
+
+
+class AppealAnswerSchema(Schema):
+    side = fields.String(required=True)
+    grounds = fields.String(required=True, allow_none=True)
+    exhibits = fields.List(fields.String(), required=True)
+    filed_at = fields.DateTime(required=True)
+
+
+class DecisionSchema(Schema):
+    """A decision; each quote shown with its text, which stands in the message it names."""
+
+    id = fields.UUID(required=True)
+    number = fields.Integer(required=True)
+    status = fields.String(required=True)
+    on_appeal = fields.Boolean(required=True)
+    upholds = fields.Boolean(required=True)
+    outcome = fields.String(required=True)
+    remedy = fields.Nested(RemedyAnswerSchema, required=True)
+    dispositions = fields.List(fields.Dict(), required=True)
+    liability = fields.List(fields.Dict(), required=True)
+    blame = fields.String(required=True, allow_none=True)
+    findings = fields.List(fields.Dict(), required=True)
+    reasons = fields.String(required=True, allow_none=True)
+    decided_by = fields.String(required=True, allow_none=True)
+    decided_at = fields.DateTime(required=True)
+    approved_by = fields.String(required=True, allow_none=True)
+    issued_at = fields.DateTime(required=True, allow_none=True)
+    final_at = fields.DateTime(required=True, allow_none=True)
+    appeals = fields.List(fields.Nested(AppealAnswerSchema), required=True)
+
+
+class RefundSchema(Schema):
+    id = fields.UUID(required=True)
+    purpose = fields.String(required=True)
+    amount = fields.Nested(MoneyAnswerSchema, required=True)
+    status = fields.String(required=True)
+    attempts = fields.Integer(required=True)
+    requested_at = fields.DateTime(required=True)
+    settled_at = fields.DateTime(required=True, allow_none=True)
+    failure = fields.String(required=True, allow_none=True)
+    gateway = fields.String(required=True, allow_none=True)
+    gateway_reference = fields.String(required=True, allow_none=True)
+    anomaly = fields.String(required=True, allow_none=True)
+
+
+PAGE = PageSchema()
+
+
+def _page(call: Call, query: Any, key: Any) -> tuple[Sequence[Any], str | None]:
+    asked = call.query(PAGE)
+    cursor = asked.get("cursor")
+    after = None if cursor is None else queries.position_of(cursor, [uuid.UUID])[0]
+    found, more = queries.page(call.session, query, key, after=after, limit=asked["limit"])
+    return found, None if more is None else queries.cursor_of(more)
+
+
+@endpoint(
+    blueprint,
+    "GET",
+    "/cases/<case_id>/offers",
+    operation="listOffers",
+    summary="What the sides offered each other",
+    roles=ALL,
+    hold=Hold.READ,
+    query=PAGE,
+    answer=list_of(OfferAnswerSchema),
+)
+def list_offers(call: Call, case: Case) -> Answer:
+    found, more = _page(call, select(Offer).where(Offer.case_id == case.id), Offer.id)
+    words = queries.words(call.session, case, [offer.seq for offer in found])
+    items = [
+        {
+            "id": str(offer.id),
+            "by": offer.side,
+            "remedy": {"kind": offer.kind, "amount": money(offer.amount_minor, offer.currency)},
+            "note": words[offer.seq].get("note"),
+            "status": offer.status,
+            "made_at": rfc3339(offer.made_at),
+            "answered_at": rfc3339(offer.answered_at),
+        }
+        for offer in found
+    ]
+    return page_answer(items, more)
+
+
+@endpoint(
+    blueprint,
+    "GET",
+    "/cases/<case_id>/decisions",
+    operation="listDecisions",
+    summary="The decisions of a case; those that were not issued are for staff only",
+    roles=ALL,
+    hold=Hold.READ,
+    query=PAGE,
+    answer=list_of(DecisionSchema),
+)
+def list_decisions(call: Call, case: Case) -> Answer:
+    query = select(Decision).where(Decision.case_id == case.id)
+    if call.actor.role not in STAFF:
+        query = query.where(Decision.issued_at.is_not(None), Decision.status.not_in(_UNISSUED))
+    found, more = _page(call, query, Decision.id)
+    appeals = call.session.scalars(select(Appeal).where(Appeal.case_id == case.id).order_by(Appeal.id)).all()
+    words = queries.words(call.session, case, [one.seq for one in (*found, *appeals)])
+    texts = _quoted_texts(call, case, [words[one.seq] for one in found])
+    items = [_decision(call, one, words, texts) | {"appeals": _appeals(one, appeals, words)} for one in found]
+    return page_answer(items, more)
+
+
+Words = Mapping[int, Mapping[str, Any]]
+Texts = Mapping[tuple[str, int], str | None]
+
+
+def _decision(call: Call, one: Decision, words: Words, texts: Texts) -> dict[str, Any]:
+    named = call.actor.role not in PARTIES
+    return {
+        "id": str(one.id),
+        "number": one.number,
+        "status": one.status,
+        "on_appeal": one.on_appeal,
+        "upholds": one.upholds,
+        "outcome": one.outcome,
+        "remedy": {
+            "kind": one.remedy_kind,
+            "amount": money(one.amount_minor, one.currency),
+            "freight_bearer": one.freight_bearer,
+        },
+        "dispositions": [
+            {
+                "claim": item["claim"],
+                "remedy": {"kind": item["kind"], "amount": money(item["amount_minor"], one.currency)},
+            }
+            for item in one.dispositions
+        ],
+        "liability": [
+            {"party": item["party"], "amount": money(item["amount_minor"], one.currency)} for item in one.liability
+        ],
+        "blame": one.blame,
+        "findings": [_finding(finding, texts) for finding in words[one.seq].get("findings", [])],
+        "reasons": words[one.seq].get("reasons"),
+        "decided_by": one.decided_by if named else None,
+        "decided_at": rfc3339(one.decided_at),
+        "approved_by": one.approved_by if named else None,
+        "issued_at": rfc3339(one.issued_at),
+        "final_at": rfc3339(one.final_at),
+    }
+
+
+def _finding(finding: Mapping[str, Any], texts: Texts) -> dict[str, Any]:
+    """A finding with each quote rendered from its position; a message since erased renders as null."""
+    relied_on = []
+    for item in finding["relied_on"]:
+        shown = []
+        for quote in item["quotes"]:
+            text = texts.get((item["exhibit"], quote["seq"]))
+            words = None if text is None else quotes.render(text, quote["start"], quote["length"])
+            shown.append({**quote, "text": words})
+        relied_on.append({"exhibit": item["exhibit"], "quotes": shown})
+    return {**finding, "relied_on": relied_on}
+
+
+def _quoted_texts(call: Call, case: Case, words: Sequence[Mapping[str, Any]]) -> Texts:
+    wanted = {
+        (item["exhibit"], quote["seq"])
+        for one in words
+        for finding in one.get("findings", [])
+        for item in finding["relied_on"]
+        for quote in item["quotes"]
+    }
+    if not wanted:
+        return {}
+    rows = call.session.execute(
+        select(Exhibit.label, ExhibitMessageOpening.seq, ExhibitMessageOpening.text)
+        .join(Exhibit, Exhibit.id == ExhibitMessageOpening.exhibit_id)
+        .where(ExhibitMessageOpening.case_id == case.id, tuple_(Exhibit.label, ExhibitMessageOpening.seq).in_(wanted))
+    )
+    return {(label, seq): text for label, seq, text in rows}
+
+
+def _appeals(decision: Decision, appeals: Sequence[Appeal], words: Words) -> list[dict[str, Any]]:
+    return [
+        {
+            "side": appeal.side,
+            "grounds": words[appeal.seq].get("grounds"),
+            "exhibits": appeal.exhibits,
+            "filed_at": rfc3339(appeal.filed_at),
+        }
+        for appeal in appeals
+        if appeal.decision_id == decision.id
+    ]
+
+
+@endpoint(
+    blueprint,
+    "GET",
+    "/cases/<case_id>/refunds",
+    operation="listRefunds",
+    summary="Money on its way, and what became of it",
+    roles=ALL,
+    hold=Hold.READ,
+    query=PAGE,
+    answer=list_of(RefundSchema),
+)
+def list_refunds(call: Call, case: Case) -> Answer:
+    found, more = _page(call, select(Refund).where(Refund.case_id == case.id), Refund.id)
+    items = [
+        {
+            "id": str(refund.id),
+            "purpose": refund.purpose,
+            "amount": money(refund.amount_minor, refund.currency),
+            "status": refund.status,
+            "attempts": refund.attempts,
+            "requested_at": rfc3339(refund.requested_at),
+            "settled_at": rfc3339(refund.settled_at),
+            "failure": refund.failure,
+            "gateway": refund.gateway,
+            "gateway_reference": refund.gateway_reference,
+            "anomaly": refund.anomaly,
+        }
+        for refund in found
+    ]
+    return page_answer(items, more)

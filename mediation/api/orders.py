@@ -1,0 +1,82 @@
+"""/orders: what the platform says was sold and paid. It is believed from no one else."""
+
+from __future__ import annotations
+
+from flask_smorest import Blueprint
+from marshmallow import Schema, fields, validate
+
+from mediation.api.answers import OrderAnswerSchema, order_answer
+from mediation.api.calls import Answer, Call
+from mediation.api.endpoint import V1, endpoint
+from mediation.errors import InvalidBody
+from mediation.operations import orders
+from mediation.schemas import Id, Instant, MoneySchema, PartySchema, SumSchema, Text, Whole
+from workflows.states import STAFF, Role
+
+blueprint = Blueprint("orders", __name__, url_prefix=V1, description="Orders as the platform states them")
+
+
+class LineSchema(Schema):
+    id = Id(required=True)
+    sku = Id(allow_none=True)
+    title = Text(500, required=True)
+    quantity = Whole(1, 1_000_000, load_default=1)
+    unit_price = fields.Nested(SumSchema, required=True)
+    category = Id(allow_none=True)
+
+
+class OrderSchema(Schema):
+    id = Id(required=True)
+    paid = fields.Nested(MoneySchema, required=True)
+    paid_at = Instant(allow_none=True)
+    region = fields.String(allow_none=True, validate=validate.Regexp(r"\A[A-Z]{2}(-[A-Z0-9]{1,3})?\Z"))
+    ship_by = Instant(allow_none=True)
+    shipped_at = Instant(allow_none=True)
+    delivered_at = Instant(allow_none=True)
+    delivered_to = Text(200, allow_none=True)
+    receipt_confirmed_at = Instant(allow_none=True)
+    carrier = Id(allow_none=True)
+    tracking_number = Id(allow_none=True)
+    lines = fields.List(fields.Nested(LineSchema), required=True, validate=validate.Length(1, 200))
+
+
+class PutOrderSchema(Schema):
+    order = fields.Nested(OrderSchema, required=True)
+    buyer = fields.Nested(PartySchema, required=True)
+    seller = fields.Nested(PartySchema, required=True)
+
+
+PUT_ORDER, ORDER = PutOrderSchema(), OrderAnswerSchema()
+READERS = STAFF | {Role.PLATFORM, Role.BUYER, Role.SELLER}
+
+
+@endpoint(
+    blueprint,
+    "PUT",
+    "/orders/<order_id>",
+    operation="putOrder",
+    summary="Put an order on file, or correct it",
+    roles=frozenset({Role.PLATFORM}),
+    body=PUT_ORDER,
+    answer=ORDER,
+)
+def put_order(call: Call, order_id: str) -> Answer:
+    body = call.body(PUT_ORDER)
+    if body["order"]["id"] != order_id:
+        raise InvalidBody(errors={"order.id": ["Must be the id in the address."]})
+    order = orders.put(call.session, call.actor.marketplace, body, call.now)
+    return Answer(order_answer(order, whole=True))
+
+
+@endpoint(
+    blueprint,
+    "GET",
+    "/orders/<order_id>",
+    operation="getOrder",
+    summary="An order as it is on file",
+    roles=frozenset(READERS),
+    answer=ORDER,
+)
+def get_order(call: Call, order_id: str) -> Answer:
+    order = orders.find(call.session, call.actor, order_id)
+    return Answer(order_answer(order, whole=call.actor.role not in (Role.BUYER, Role.SELLER)))

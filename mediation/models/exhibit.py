@@ -1,0 +1,79 @@
+"""What is shown: exhibits, and the messages of a chat log with their commitments."""
+
+from __future__ import annotations
+
+import uuid
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from mediation.db import Base, new_id
+
+
+class Exhibit(Base):
+    """One thing filed. `sha256` (hex) is over the stored bytes; `merkle_root` over the messages' leaves.
+
+    `seq` is the docket entry of the filing. The signed receipt is handed out and not kept: it holds the plain digest.
+    """
+
+    __tablename__ = "exhibits"
+    __table_args__ = (
+        UniqueConstraint("case_id", "label"),
+        Index("ix_exhibits_case", "case_id", "id"),
+        CheckConstraint("visibility IN ('parties', 'staff')", name="visibility"),
+    )
+
+    id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
+    case_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("cases.id"))
+    seq: Mapped[int]
+    label: Mapped[str]
+    kind: Mapped[str]
+    title: Mapped[str | None]
+    filename: Mapped[str | None]
+    sha256: Mapped[str | None]
+    size: Mapped[int]
+    media_type: Mapped[str]
+    blob_key: Mapped[str | None]
+    filed_role: Mapped[str]
+    filed_by: Mapped[str]
+    filed_at: Mapped[datetime]
+    late: Mapped[bool]
+    visibility: Mapped[str]
+    timezone: Mapped[str | None]
+    message_count: Mapped[int | None]
+    merkle_root: Mapped[bytes | None]
+    problems: Mapped[list[Any]]
+
+
+class ExhibitMessage(Base):
+    """The lasting part of a message: what its Merkle leaf is made of. Append-only."""
+
+    __tablename__ = "exhibit_messages"
+
+    case_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("cases.id"), primary_key=True)
+    exhibit_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("exhibits.id"), primary_key=True)
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    role: Mapped[str]
+    sent_at: Mapped[datetime | None]
+    kind: Mapped[str]
+    c_text: Mapped[bytes]
+    c_sender: Mapped[bytes]
+    c_attachments: Mapped[bytes]
+
+
+class ExhibitMessageOpening(Base):
+    """The erasable part of a message: text, sender and attachments with their salts."""
+
+    __tablename__ = "exhibit_message_openings"
+
+    case_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("cases.id"), primary_key=True)
+    exhibit_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("exhibits.id"), primary_key=True)
+    seq: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    text: Mapped[str | None]
+    text_salt: Mapped[bytes | None]
+    sender: Mapped[dict[str, Any] | None]
+    sender_salt: Mapped[bytes | None]
+    attachments: Mapped[list[Any] | None]
+    attachments_salt: Mapped[bytes | None]

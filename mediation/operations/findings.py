@@ -1,0 +1,109 @@
+"""What a decision relies on: exhibits on file, and quotes that stand to the letter in the messages they name."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import select, tuple_
+from sqlalchemy.orm import Session
+
+from evidence import quotes
+from evidence.errors import QuoteDoesNotStand
+from mediation.errors import InvalidBody
+from mediation.models import Case, Exhibit, ExhibitMessageOpening
+
+Stated = Sequence[Mapping[str, Any]]
+Key = tuple[uuid.UUID, int]
+
+
+def checked(session: Session, case: Case, findings: Stated) -> list[dict[str, Any]]:
+    """The findings with each quote as a position (exhibit, seq, start, length in code points), ready to be kept.
+
+    Raises InvalidBody naming the place: an exhibit not on file, one only staff may see, a message it does not have,
+    a rule while there is no rulebook; QuoteDoesNotStand with the message's real text.
+    """
+    exhibits = _exhibits(session, case, findings)
+    texts = _texts(session, case, exhibits, findings)
+    return [_finding(f"findings.{n}", finding, exhibits, texts) for n, finding in enumerate(findings)]
+
+
+def labels_on_file(session: Session, case: Case, labels: Sequence[str], field: str) -> dict[str, Exhibit]:
+    """The exhibits that labels name, all of them seen by both sides. Raises InvalidBody naming those that are not."""
+    return _on_file(session, case, {f"{field}.{n}": label for n, label in enumerate(labels)}, {})
+
+
+def _on_file(
+    session: Session, case: Case, places: Mapping[str, str], errors: dict[str, list[str]]
+) -> dict[str, Exhibit]:
+    found = session.scalars(select(Exhibit).where(Exhibit.case_id == case.id, Exhibit.label.in_(set(places.values()))))
+    known = {exhibit.label: exhibit for exhibit in found if exhibit.visibility == "parties"}
+    for place, label in places.items():
+        if label not in known:
+            errors[place] = ["No such exhibit is on file for both sides to see."]
+    if errors:
+        raise InvalidBody(errors=errors)
+    return known
+
+
+def _exhibits(session: Session, case: Case, findings: Stated) -> dict[str, Exhibit]:
+    places: dict[str, str] = {}
+    errors: dict[str, list[str]] = {}
+    for n, finding in enumerate(findings):
+        for part in ("relied_on", "rejected"):
+            for m, item in enumerate(finding[part]):
+                places[f"findings.{n}.{part}.{m}.exhibit"] = item["exhibit"]
+        if finding["rules"]:
+            errors[f"findings.{n}.rules"] = ["Must be empty: there is no rulebook on file to cite from."]
+    return _on_file(session, case, places, errors)
+
+
+def _texts(session: Session, case: Case, exhibits: Mapping[str, Exhibit], findings: Stated) -> dict[Key, str]:
+    wanted = {
+        (exhibits[item["exhibit"]].id, quote["seq"])
+        for finding in findings
+        for item in finding["relied_on"]
+        for quote in item["quotes"]
+    }
+    rows = session.execute(
+        select(ExhibitMessageOpening.exhibit_id, ExhibitMessageOpening.seq, ExhibitMessageOpening.text).where(
+            ExhibitMessageOpening.case_id == case.id,
+            tuple_(ExhibitMessageOpening.exhibit_id, ExhibitMessageOpening.seq).in_(wanted),
+        )
+    )
+    return {(exhibit, seq): text for exhibit, seq, text in rows if text is not None}
+
+
+def _finding(
+    place: str, finding: Mapping[str, Any], exhibits: Mapping[str, Exhibit], texts: Mapping[Key, str]
+) -> dict[str, Any]:
+    relied_on = []
+    for m, item in enumerate(finding["relied_on"]):
+        exhibit = exhibits[item["exhibit"]]
+        positions = [
+            _position(f"{place}.relied_on.{m}.quotes.{k}", exhibit, quote, texts)
+            for k, quote in enumerate(item["quotes"])
+        ]
+        relied_on.append({"exhibit": exhibit.label, "quotes": positions})
+    return {
+        "issue": finding["issue"],
+        "burden": finding["burden"],
+        "finding": finding["finding"],
+        "rules": [],
+        "relied_on": relied_on,
+        "rejected": [{"exhibit": item["exhibit"], "why": item["why"]} for item in finding["rejected"]],
+    }
+
+
+def _position(place: str, exhibit: Exhibit, quote: Mapping[str, Any], texts: Mapping[Key, str]) -> dict[str, int]:
+    text = texts.get((exhibit.id, quote["seq"]))
+    if text is None:
+        count = exhibit.message_count
+        rule = f"{exhibit.label} has messages 1 to {count}." if count else f"{exhibit.label} is not a chat log."
+        raise InvalidBody(errors={f"{place}.seq": [rule]})
+    try:
+        position = quotes.locate(text, quote["text"])
+    except QuoteDoesNotStand as error:
+        raise QuoteDoesNotStand(error.detail, real_text=text, field=f"{place}.text") from error
+    return {"seq": quote["seq"], "start": position.start, "length": position.length}

@@ -1,0 +1,170 @@
+"""Orders as the platform states them, and the money held on them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Select, exists, select, update
+from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import Session, aliased, contains_eager
+
+from mediation.db import new_id
+from mediation.errors import InvalidBody, NotFound, OrderConflict, PaidBelowPromised
+from mediation.models import Case, OpenLine, Order, Party
+from workflows.acts import Actor
+from workflows.states import Role
+
+#: What the platform may correct at any time; who the parties are and in which currency was paid stay.
+FACTS = (
+    "paid_at",
+    "region",
+    "ship_by",
+    "shipped_at",
+    "delivered_at",
+    "delivered_to",
+    "receipt_confirmed_at",
+    "carrier",
+    "tracking_number",
+)
+
+
+def put(session: Session, marketplace: str, body: Mapping[str, Any], now: datetime) -> Order:
+    """Put an order on file, or bring it up to what the platform now says. `body` holds order, buyer and seller.
+
+    Raises InvalidBody (mixed currencies, a line twice), OrderConflict (other parties or another currency than on
+    file, a disputed line gone), PaidBelowPromised (less paid than is reserved and refunded).
+    """
+    stated = body["order"]
+    _check(stated)
+    # Parties are always locked buyer first, so that two orders of the same people cannot wait for each other.
+    buyer = _put_party(session, marketplace, "buyer", body["buyer"])
+    seller = _put_party(session, marketplace, "seller", body["seller"])
+    facts = {name: stated.get(name) for name in FACTS} | {
+        "paid_minor": stated["paid"]["amount"],
+        "lines": stated["lines"],
+        "updated_at": now,
+    }
+    fixed = {"buyer_id": buyer, "seller_id": seller, "currency": stated["paid"]["currency"]}
+    created = session.execute(
+        insert(Order)
+        .values(id=new_id(), marketplace=marketplace, external_id=stated["id"], **fixed, **facts)
+        .on_conflict_do_nothing(index_elements=["marketplace", "external_id"])
+        .returning(Order.id)
+    ).scalar()
+    order = lock(session, marketplace, stated["id"])
+    if created is None:
+        _correct(session, order, fixed, facts)
+    return order
+
+
+def _check(stated: Mapping[str, Any]) -> None:
+    errors: dict[str, list[str]] = {}
+    seen: set[str] = set()
+    for n, line in enumerate(stated["lines"]):
+        if line["unit_price"]["currency"] != stated["paid"]["currency"]:
+            errors[f"order.lines.{n}.unit_price.currency"] = ["Must be the currency that was paid."]
+        if line["id"] in seen:
+            errors[f"order.lines.{n}.id"] = ["Must be different for each line."]
+        seen.add(line["id"])
+    if errors:
+        raise InvalidBody(errors=errors)
+
+
+def _put_party(session: Session, marketplace: str, side: str, stated: Mapping[str, Any]) -> uuid.UUID:
+    told = {name: stated[name] for name in ("name", "locale") if name in stated}
+    query = insert(Party).values(
+        id=new_id(), marketplace=marketplace, side=side, external_id=stated["id"], **{"locale": "zh-CN", **told}
+    )
+    key = ["marketplace", "side", "external_id"]
+    # Updating something even where nothing new is told makes RETURNING give the row that is there.
+    changed = {name: query.excluded[name] for name in told} or {"external_id": query.excluded.external_id}
+    return session.execute(
+        query.on_conflict_do_update(index_elements=key, set_=changed).returning(Party.id)
+    ).scalar_one()
+
+
+def _correct(session: Session, order: Order, fixed: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+    if any(getattr(order, name) != value for name, value in fixed.items()):
+        raise OrderConflict()
+    if facts["paid_minor"] < order.reserved_minor + order.refunded_minor:
+        raise PaidBelowPromised(errors={"order.paid.amount": ["Must cover what is reserved and refunded."]})
+    kept = {line["id"] for line in facts["lines"]}
+    disputed = session.scalars(select(OpenLine.line_id).where(OpenLine.order_id == order.id)).all()
+    if gone := [line for line in disputed if line not in kept]:
+        raise OrderConflict(errors={"order.lines": [f"Line {line} is in dispute and must stay." for line in gone]})
+    for name, value in facts.items():
+        setattr(order, name, value)
+    session.flush()
+
+
+def lock(session: Session, marketplace: str, external_id: str) -> Order:
+    """The order, locked, with its parties. Raises NotFound."""
+    buyer, seller = aliased(Party), aliased(Party)
+    order = session.scalar(
+        _with_parties(buyer, seller)
+        .where(Order.marketplace == marketplace, Order.external_id == external_id)
+        .with_for_update(of=Order),
+        execution_options={"populate_existing": True},
+    )
+    if order is None:
+        raise NotFound()
+    return order
+
+
+def find(session: Session, actor: Actor, external_id: str) -> Order:
+    """The order, read only. The platform sees its marketplace's, staff those that a case is about. Raises NotFound."""
+    buyer, seller = aliased(Party), aliased(Party)
+    query = _with_parties(buyer, seller).where(Order.marketplace == actor.marketplace, Order.external_id == external_id)
+    if actor.role is Role.BUYER:
+        query = query.where(buyer.external_id == actor.acts_for)
+    elif actor.role is Role.SELLER:
+        query = query.where(seller.external_id == actor.acts_for)
+    elif actor.role is not Role.PLATFORM:
+        query = query.where(exists().where(Case.order_id == Order.id))
+    order = session.scalar(query)
+    if order is None:
+        raise NotFound()
+    return order
+
+
+def _with_parties(buyer: type[Party], seller: type[Party]) -> Select[Order]:
+    return (
+        select(Order)
+        .join(buyer, Order.buyer_id == buyer.id)
+        .join(seller, Order.seller_id == seller.id)
+        .options(
+            contains_eager(Order.buyer.of_type(buyer)),
+            contains_eager(Order.seller.of_type(seller)),
+        )
+    )
+
+
+# --- money: the case row is locked already; the check on the order row is what two cases meet at -----------------
+
+
+def reserve(session: Session, case: Case, amount_minor: int) -> None:
+    """Hold exactly this sum for the case, instead of what it held. The database refuses more than was paid."""
+    _shift(session, case, reserved=amount_minor - case.reserved_minor)
+    case.reserved_minor = amount_minor
+
+
+def settle(session: Session, case: Case) -> None:
+    """What the case held has been paid back."""
+    _shift(session, case, reserved=-case.reserved_minor, refunded=case.reserved_minor)
+    case.reserved_minor = 0
+
+
+def _shift(session: Session, case: Case, *, reserved: int, refunded: int = 0) -> None:
+    if reserved or refunded:
+        session.execute(
+            update(Order)
+            .where(Order.id == case.order_id)
+            .values(
+                reserved_minor=Order.reserved_minor + reserved,
+                refunded_minor=Order.refunded_minor + refunded,
+            )
+            .execution_options(synchronize_session=False)
+        )

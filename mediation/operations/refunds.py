@@ -1,0 +1,206 @@
+"""Money on its way back: asked for in the case's transaction, sent and settled outside it, never twice.
+
+A refund's id is the gateway's idempotency key over every try. What a gateway says is applied once, whoever brings
+it: the sender's own answer, a callback, or a repeated or late one.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import insert, select
+from sqlalchemy.orm import Session
+
+from mediation import docket
+from mediation.db import new_id
+from mediation.errors import InvalidBody, NotFound
+from mediation.models import Case, Exhibit, LedgerEntry, Refund, RefundStatus
+from mediation.operations import orders
+from workflows.acts import Actor
+from workflows.states import EscalationReason, RemedyKind, Role
+
+GATEWAY = Actor(Role.GATEWAY, "gateway", "gateway", "-")
+#: Pauses between tries double up to this many times the first one.
+LONGEST_PAUSE = 720
+UNDER_WAY = (RefundStatus.REQUESTED, RefundStatus.SENT)
+
+
+def request(session: Session, case: Case, now: datetime) -> None:
+    """Order the refund that the case has come to. The worker finds the row; nothing leaves before the commit."""
+    remedy = case.remedy or {}
+    session.execute(
+        insert(Refund),
+        {
+            "id": new_id(),
+            "case_id": case.id,
+            "order_id": case.order_id,
+            "purpose": "compensation" if remedy["kind"] == RemedyKind.COMPENSATION else "refund",
+            "amount_minor": remedy["amount_minor"],
+            "currency": remedy["currency"],
+            "status": RefundStatus.REQUESTED,
+            "requested_at": now,
+            "tries_since": now,
+            "next_try_at": now,
+        },
+    )
+    session.info["refund_requested"] = True
+
+
+def due(session: Session, now: datetime, *, limit: int = 100) -> list[uuid.UUID]:
+    """The refunds whose next try is due, oldest first."""
+    query = select(Refund.id).where(Refund.status.in_(UNDER_WAY), Refund.next_try_at <= now)
+    return list(session.scalars(query.order_by(Refund.next_try_at).limit(limit)))
+
+
+def claim(session: Session, refund_id: uuid.UUID, gateway: str, now: datetime, pause: timedelta) -> Refund | None:
+    """Take a due refund for one try, or None if it is not due any more or somebody else has it.
+
+    The try is counted and the next one set, growing apart, before anything is sent: a worker that dies in between
+    costs a pause, never a payment.
+    """
+    refund = session.scalar(
+        select(Refund)
+        .where(Refund.id == refund_id, Refund.status.in_(UNDER_WAY), Refund.next_try_at <= now)
+        .with_for_update(skip_locked=True),
+        execution_options={"populate_existing": True},
+    )
+    if refund is None:
+        return None
+    refund.status = RefundStatus.SENT
+    refund.gateway = gateway
+    refund.next_try_at = now + pause * min(2**refund.attempts, LONGEST_PAUSE)
+    refund.attempts += 1
+    session.flush()
+    return refund
+
+
+def settle(
+    session: Session, refund_id: uuid.UUID, now: datetime, *, reference: str | None, actor: Actor = GATEWAY
+) -> bool:
+    """The money has left. True if that was news; False if it was known, or came too late to matter to the case.
+
+    Raises NotFound. A payment reported after senior staff settled elsewhere is kept as an anomaly on the refund.
+    """
+    case, refund = _locked(session, refund_id)
+    if refund.status == RefundStatus.SETTLED:
+        return False
+    if refund.status == RefundStatus.SETTLED_ELSEWHERE:
+        refund.anomaly = "paid_after_settled_elsewhere"
+        refund.gateway_reference = reference
+        session.flush()
+        return False
+    docket.advance(
+        session,
+        case,
+        "settle_refund",
+        actor,
+        now,
+        changes={"escalation_reason": None, "level": 0},
+        refund=str(refund.id),
+        gateway_reference=reference,
+        amount_minor=refund.amount_minor,
+    )
+    refund.status, refund.settled_at, refund.gateway_reference = RefundStatus.SETTLED, case.updated_at, reference
+    refund.failure = None
+    orders.settle(session, case)
+    session.flush()
+    return True
+
+
+def fail(session: Session, refund_id: uuid.UUID, now: datetime, *, failure: str, actor: Actor = GATEWAY) -> bool:
+    """The refund did not go through, or nobody knows: senior staff must look. False if the case had moved on.
+
+    The money stays reserved. Raises NotFound.
+    """
+    case, refund = _locked(session, refund_id)
+    if refund.status not in UNDER_WAY:
+        return False
+    docket.advance(
+        session,
+        case,
+        "fail_refund",
+        actor,
+        now,
+        changes={"escalation_reason": EscalationReason.REFUND_FAILED, "level": 1, "assignee": None},
+        refund=str(refund.id),
+        failure=failure,
+    )
+    refund.status, refund.failure = RefundStatus.FAILED, failure
+    session.flush()
+    return True
+
+
+def retry(session: Session, case: Case, actor: Actor, now: datetime, body: Mapping[str, Any]) -> None:
+    """Send the failed refund again under the same key, so that a gateway that did pay says so instead of paying."""
+    docket.advance(
+        session, case, "retry_refund", actor, now, changes={"escalation_reason": None, "level": 0, "assignee": None}
+    )
+    refund = _failed(session, case)
+    refund.status, refund.failure, refund.attempts = RefundStatus.REQUESTED, None, 0
+    refund.next_try_at = refund.tries_since = case.updated_at
+    session.flush()
+    session.info["refund_requested"] = True
+
+
+def settle_elsewhere(session: Session, case: Case, actor: Actor, now: datetime, body: Mapping[str, Any]) -> None:
+    """The money went another way, and an exhibit on file proves it. Irreversible: the case is refunded."""
+    proof = session.scalar(select(Exhibit).where(Exhibit.case_id == case.id, Exhibit.label == body["proof"]))
+    if proof is None:
+        raise InvalidBody(errors={"proof": ["Must be the label of an exhibit on file, such as M-1."]})
+    docket.advance(
+        session,
+        case,
+        "settle_elsewhere",
+        actor,
+        now,
+        changes={"escalation_reason": None, "level": 0},
+        proof=proof.label,
+    )
+    refund = _failed(session, case)
+    refund.status, refund.settled_at = RefundStatus.SETTLED_ELSEWHERE, case.updated_at
+    orders.settle(session, case)
+    session.flush()
+
+
+def enter_in_ledger(session: Session, refund: Refund, shares: Mapping[str, int], buyer: str, now: datetime) -> None:
+    """Write the movement into the double-entry ledger: each liable account debited, the buyer credited.
+
+    `shares` are minor units by account and sum to the refund; the ledger's key makes a second writing impossible.
+    """
+    movements = [(account, -amount) for account, amount in shares.items() if amount]
+    movements.append((f"buyer:{buyer}", refund.amount_minor))
+    session.execute(
+        insert(LedgerEntry),
+        [
+            {
+                "refund_id": refund.id,
+                "n": n,
+                "case_id": refund.case_id,
+                "account": account,
+                "amount_minor": amount,
+                "currency": refund.currency,
+                "at": now,
+            }
+            for n, (account, amount) in enumerate(movements)
+        ],
+    )
+
+
+def _locked(session: Session, refund_id: uuid.UUID) -> tuple[Case, Refund]:
+    case_id = session.scalar(select(Refund.case_id).where(Refund.id == refund_id))
+    if case_id is None:
+        raise NotFound("There is no such refund.")
+    case = docket.lock_for_system(session, case_id)
+    refund = session.scalars(
+        select(Refund).where(Refund.id == refund_id).with_for_update(),
+        execution_options={"populate_existing": True},
+    ).one()
+    return case, refund
+
+
+def _failed(session: Session, case: Case) -> Refund:
+    query = select(Refund).where(Refund.case_id == case.id, Refund.status == RefundStatus.FAILED)
+    return session.scalars(query.with_for_update()).one()

@@ -1,0 +1,113 @@
+"""Everything the environment may say, read here and nowhere else.
+
+A setting that is wrong stops the program with its name and the rule; nothing is guessed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from environs import Env, EnvError, validate
+
+
+class BadSetting(Exception):
+    """A setting in the environment cannot be used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The deployment's settings; see docs/operations.md for each variable.
+
+    Times are `timedelta`, money is in minor units, sizes in bytes.
+    """
+
+    home: Path
+    database_url: str | None = field(repr=False)
+    host: str = "127.0.0.1"
+    port: int = 8080
+    processes: int = 1
+    threads: int = 8
+    pool_size: int = 10
+    marketplace: str = "demo"
+    blob_url: str | None = None
+    token_key: Path | None = None
+    sealing_key: Path | None = None
+    mediator_authority_minor: int = 50_000
+    gateway: str = "ledger"
+    gateway_url: str | None = None
+    gateway_secret: str | None = field(default=None, repr=False)
+    gateway_timeout: timedelta = timedelta(seconds=10)
+    refund_retry_pause: timedelta = timedelta(seconds=5)
+    refund_give_up_after: timedelta = timedelta(hours=24)
+    log_level: str = "info"
+    log_format: str = "json"
+
+    @property
+    def token_key_path(self) -> Path:
+        """Where the private key that signs access tokens lies (Ed25519, PEM)."""
+        return self.token_key or self.home / "keys" / "token.pem"
+
+    @property
+    def sealing_key_path(self) -> Path:
+        """Where the private key that signs heads and receipts lies (Ed25519, PEM); never the token key."""
+        return self.sealing_key or self.home / "keys" / "sealing.pem"
+
+    @property
+    def blob_location(self) -> str:
+        """The URL of the blob store: a folder of the home unless one is set."""
+        return self.blob_url or f"file://{self.home.absolute()}/blobs"
+
+
+def load(**overrides: object) -> Settings:
+    """Read the settings from the environment, each override (not None) winning over its variable.
+
+    Raises BadSetting naming the variable and the rule it breaks.
+    """
+    env = Env()
+    try:
+        values: dict[str, object] = {
+            "home": Path(env.str("MEDIATION_HOME", "var")),
+            "database_url": env.str("DATABASE_URL", None),
+            "host": env.str("HOST", "127.0.0.1"),
+            "port": env.int("PORT", 8080, validate=validate.Range(0, 65_535)),
+            "processes": env.int("API_PROCESSES", 1, validate=validate.Range(1, 64)),
+            "threads": env.int("API_THREADS", 8, validate=validate.Range(1, 256)),
+            "pool_size": env.int("POOL_SIZE", 10, validate=validate.Range(1, 500)),
+            "marketplace": env.str("MARKETPLACE", "demo", validate=validate.Length(min=1, max=64)),
+            "blob_url": env.str("BLOB_URL", None),
+            "token_key": env.path("TOKEN_KEY", None),
+            "sealing_key": env.path("SEALING_KEY", None),
+            "mediator_authority_minor": env.int(
+                "MEDIATOR_AUTHORITY_MINOR", 50_000, validate=validate.Range(0, 2**53 - 1)
+            ),
+            "gateway": env.str("GATEWAY", "ledger", validate=validate.OneOf(["ledger", "http"])),
+            "gateway_url": env.str("GATEWAY_URL", None),
+            "gateway_secret": env.str("GATEWAY_SECRET", None),
+            "gateway_timeout": timedelta(seconds=env.float("GATEWAY_TIMEOUT_SECONDS", 10.0)),
+            "refund_retry_pause": timedelta(seconds=env.float("REFUND_RETRY_PAUSE_SECONDS", 5.0)),
+            "refund_give_up_after": timedelta(seconds=env.float("REFUND_GIVE_UP_AFTER_SECONDS", 86_400.0)),
+            "log_level": env.str("LOG_LEVEL", "info", validate=validate.OneOf(["debug", "info", "warning", "error"])),
+            "log_format": env.str("LOG_FORMAT", "json", validate=validate.OneOf(["json", "text"])),
+        }
+    except EnvError as error:
+        raise BadSetting(str(error)) from error
+    values.update({name: value for name, value in overrides.items() if value is not None})
+    settings = Settings(**values)  # type: ignore[arg-type]
+    _check(settings)
+    return settings
+
+
+def _check(settings: Settings) -> None:
+    url = settings.database_url
+    if url is not None and not url.startswith(("postgresql://", "postgres://", "postgresql+psycopg://")):
+        raise BadSetting("DATABASE_URL: must be a postgresql:// URL; PostgreSQL is the only database")
+    if settings.gateway == "http":
+        if not settings.gateway_url or not settings.gateway_url.startswith(("http://", "https://")):
+            raise BadSetting("GATEWAY_URL: must be an http(s) URL when GATEWAY=http")
+        if not settings.gateway_secret:
+            raise BadSetting("GATEWAY_SECRET: must be set when GATEWAY=http (whsec_… as of Standard Webhooks)")
+    for name in ("gateway_timeout", "refund_retry_pause", "refund_give_up_after"):
+        if getattr(settings, name) <= timedelta(0):
+            raise BadSetting(f"{name.upper()}_SECONDS: must be more than zero")

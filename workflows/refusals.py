@@ -1,0 +1,134 @@
+"""Why the procedure says no, in words a party can read, in the reader's language.
+
+A refusal is raised with a code and the figures its sentence needs; the sentence is made when it is shown,
+because the one who reads it may speak another language than the one who caused it.
+"""
+
+from __future__ import annotations
+
+LANGUAGES = ("en", "zh-CN")
+
+_SENTENCES: dict[str, tuple[str, str]] = {
+    "wrong_state": (
+        "'{action}' is not possible while the case is {state}.",
+        "案件处于“{state}”状态时不能执行“{action}”。",
+    ),
+    "not_permitted": ("A {role} may not do '{action}'.", "{role} 角色无权执行“{action}”。"),
+    "not_a_party": ("You are not a party to this case.", "您不是本案当事人。"),
+    "interest_declared": (
+        "You have declared an interest in a party to this case; someone else must act.",
+        "您已申报与本案当事人存在利害关系，须由他人处理。",
+    ),
+    "assigned_to_other": ("The case is in the hands of {assignee}.", "案件已由 {assignee} 受理。"),
+    "already_yours": ("You already have this case.", "案件已在您名下。"),
+    "not_assigned_to_you": ("Only the one who has the case can release it.", "只有受理人本人可以释放案件。"),
+    "own_offer": (
+        "The open offer is your own; the other side answers it.",
+        "当前方案由您提出，须由对方答复。",
+    ),
+    "counter_offers_exhausted": (
+        "Your side has made its {limit} counter-offers; accept, decline or ask for mediation.",
+        "您方的 {limit} 次反要约已用完，请接受、拒绝或申请平台介入。",
+    ),
+    "no_offer_made": (
+        "The seller may ask for mediation once an offer was made.",
+        "至少提出过一次方案后，卖家才可申请平台介入。",
+    ),
+    "no_pending_decision": ("There is no decision waiting for approval.", "没有待审批的裁决。"),
+    "own_decision": ("Nobody approves a decision of their own.", "不得审批本人作出的裁决。"),
+    "own_decision_appealed": (
+        "Nobody hears an appeal against what they decided or approved.",
+        "不得审理针对本人作出或批准之裁决的申诉。",
+    ),
+    "already_accepted": (
+        "Your side has accepted the decision; it can be neither accepted again nor appealed.",
+        "您方已接受裁决，不能再次接受或申诉。",
+    ),
+    "already_appealed": ("Your side has already appealed.", "您方已提出过申诉。"),
+    "appeal_pending": (
+        "The decision is under appeal; only a new decision can follow.",
+        "裁决正在申诉审理中，只能由新的裁决取代。",
+    ),
+    "refund_failed": (
+        "The refund's fate is unknown; only the refund itself can be dealt with now.",
+        "退款结果不明，目前只能处理退款本身。",
+    ),
+    "refund_not_failed": ("No refund of this case has failed.", "本案没有失败的退款。"),
+    "decision_issued": (
+        "A decision was issued; the case can no longer be withdrawn.",
+        "裁决已作出，案件不能再撤回。",
+    ),
+    "not_under_appeal": ("The case is not under appeal.", "本案不在申诉审理中。"),
+    "case_final": ("The case is over; nothing can be added to it.", "案件已终结，不能再添加内容。"),
+    "too_many_exhibits": (
+        "One side may file {limit} exhibits in a case.",
+        "每一方在一个案件中最多提交 {limit} 份证据。",
+    ),
+    "not_offered_yet": (
+        "'{value}' is not offered by this version of the service yet.",
+        "本服务当前版本尚不支持“{value}”。",
+    ),
+    "exceeds_paid": (
+        "The order does not have this sum left: paid sums minus what is reserved and refunded, over all its cases.",
+        "该订单可退余额不足（实付减去所有案件已预留与已退金额）。",
+    ),
+    "already_decided": (
+        "A case about order line {line} for this reason was already decided.",
+        "订单行 {line} 的同一事由已有裁决。",
+    ),
+}
+
+#: Words of the closed lists in Chinese, for sentences only; the API's values never change with the language.
+_ZH_WORDS = {
+    "opened": "已发起", "seller_notified": "待卖家处理", "negotiating": "协商中", "seller_refused": "卖家已拒绝",
+    "under_review": "平台介入中", "escalated": "已升级", "decided": "已裁决", "refund": "退款中",
+    "refunded": "已退款", "closed": "已关闭", "buyer": "买家", "seller": "卖家", "mediator": "调解员",
+    "senior": "高级调解员", "supervisor": "主管", "platform": "平台", "admin": "管理员", "clock": "时钟",
+    "gateway": "支付网关", "system": "系统",
+}  # fmt: skip
+
+
+class Refused(Exception):
+    """A rule of the procedure forbids the act. `code` names the rule; `sentence` says it to a reader."""
+
+    def __init__(self, code: str, *, field: str | None = None, **figures: object) -> None:
+        super().__init__(code)
+        self.code = code
+        self.field = field
+        self.figures = figures
+
+    def sentence(self, language: str = "en") -> str:
+        """The rule in the reader's language (`en` unless `zh-CN` is asked for)."""
+        return sentence(self.code, language, **self.figures)
+
+    def __str__(self) -> str:
+        return self.sentence()
+
+
+class Conflict(Refused):
+    """The act collides with what somebody else has done or holds."""
+
+
+class WrongState(Conflict):
+    """The case is not in a state in which this actor may do this; `possible` names what they may do now."""
+
+    def __init__(self, *, action: str, state: str, possible: tuple[str, ...]) -> None:
+        super().__init__("wrong_state", action=action, state=state)
+        self.possible = possible
+
+
+class NotPermitted(Refused):
+    """This actor may not do this in any state."""
+
+
+def sentence(code: str, language: str, **figures: object) -> str:
+    """The sentence of `code`, its figures filled in. Raises KeyError for a code without a sentence."""
+    english, chinese = _SENTENCES[code]
+    if language == "zh-CN":
+        return chinese.format(**{name: _ZH_WORDS.get(str(value), value) for name, value in figures.items()})
+    return english.format(**figures)
+
+
+def codes() -> frozenset[str]:
+    """Every code that has a sentence."""
+    return frozenset(_SENTENCES)

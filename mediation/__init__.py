@@ -15,9 +15,9 @@ __version__ = version("mediation")
 
 
 def create_app(settings: Settings, services: Services | None = None) -> Flask:
-    """The WSGI application for a database that is there and migrated.
+    """The WSGI application for a database that is there and migrated; logs are for the process that runs it to set up.
 
-    Logs are configured by the process that runs it. Raises BadSetting where a setting is missing, sqlalchemy.exc.DBAPIError where the database cannot be reached.
+    Raises BadSetting where a setting is missing, sqlalchemy.exc.DBAPIError where the database cannot be reached.
     """
     # Inside, so that the command line starts without the web.
     from flask import Flask  # noqa: PLC0415

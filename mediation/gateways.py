@@ -16,11 +16,11 @@ from typing import Any, Protocol
 import httpx
 import orjson
 from sqlalchemy import select
-from sqlalchemy.orm import Session
+from sqlalchemy.orm import Session, sessionmaker
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from mediation.errors import BadSignature
-from mediation.models import Case, Decision, Order, Party, Refund
+from mediation.models import Decision, Order, Refund
 from mediation.operations import refunds
 from mediation.schemas import money
 from mediation.settings import Settings
@@ -49,8 +49,8 @@ class Gateway(Protocol):
 
     name: str
 
-    def pay(self, session: Session, refund: Refund, now: datetime) -> Reply:
-        """Pay this refund, or say what became of it. Repeating the call never pays again."""
+    def pay(self, sessions: sessionmaker[Session], refund: Refund, now: datetime) -> Reply:
+        """Pay a refund that was claimed, or say what became of it. Repeating the call never pays again."""
         ...
 
     def close(self) -> None:
@@ -63,15 +63,17 @@ class LedgerGateway:
 
     name = "ledger"
 
-    def pay(self, session: Session, refund: Refund, now: datetime) -> Reply:
-        """Debit who bears the refund and credit the buyer. The ledger's primary key refuses a second writing."""
-        case = session.get_one(Case, refund.case_id)
-        buyer, seller = (
-            session.scalars(select(Party.external_id).where(Party.id == party)).one()
-            for party in (case.buyer_id, case.seller_id)
-        )
-        refunds.enter_in_ledger(session, refund, _shares(session, refund, seller), buyer, now)
-        return Reply(Fate.SETTLED, reference=f"ledger:{refund.id}")
+    def pay(self, sessions: sessionmaker[Session], refund: Refund, now: datetime) -> Reply:
+        """Debit who bears the refund, credit the buyer, settle; the ledger's primary key refuses a second writing."""
+        reference = f"ledger:{refund.id}"
+        with sessions.begin() as session:
+            case = refunds.lock_case_under_way(session, refund.id)
+            if case is None:
+                return Reply(Fate.ACCEPTED)
+            shares = _shares(session, refund, case.seller_ref)
+            refunds.enter_in_ledger(session, refund, shares, case.buyer_ref, now)
+            refunds.settle(session, refund.id, now, reference=reference)
+        return Reply(Fate.SETTLED, reference=reference)
 
     def close(self) -> None:
         """Nothing is held."""
@@ -105,11 +107,11 @@ class HttpGateway:
         self._signer = Webhook(str(settings.gateway_secret))
         self._client = httpx.Client(timeout=settings.gateway_timeout.total_seconds(), follow_redirects=False)
 
-    def pay(self, session: Session, refund: Refund, now: datetime) -> Reply:
-        """Send the refund. Holds no lock: the row was claimed and committed before."""
-        order, marketplace = session.execute(
-            select(Order.external_id, Order.marketplace).where(Order.id == refund.order_id)
-        ).one()
+    def pay(self, sessions: sessionmaker[Session], refund: Refund, now: datetime) -> Reply:
+        """Send the refund. No transaction is open while the network is asked."""
+        with sessions.begin() as session:
+            query = select(Order.external_id, Order.marketplace).where(Order.id == refund.order_id)
+            order, marketplace = session.execute(query).one()
         body = orjson.dumps(
             {
                 "refund_id": str(refund.id),
@@ -128,7 +130,6 @@ class HttpGateway:
             "webhook-timestamp": str(int(now.timestamp())),
             "webhook-signature": self._signer.sign(message, now, body),
         }
-        session.rollback()  # No transaction stays open while the network is asked.
         try:
             answer = self._client.post(self._url, content=body, headers=headers)
         except httpx.HTTPError as error:

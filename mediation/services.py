@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session, sessionmaker
 from evidence.store import BlobStore, open_store
 from mediation.auth import Authenticator
 from mediation.db import make_engine, make_sessions
+from mediation.jobs import Hinter
 from mediation.sealing import Sealer
 from mediation.settings import BadSetting, Settings
 
@@ -44,7 +45,7 @@ def build(
     *,
     engine: Engine | None = None,
     clock: Callable[[], datetime] = real_time,
-    hint: Callable[[], None] = no_hint,
+    hint: Callable[[], None] | None = None,
 ) -> Services:
     """Services for a database that is there and migrated. Raises BadSetting without one."""
     if engine is None:
@@ -63,5 +64,5 @@ def build(
         sealer=sealer,
         blobs=open_store(settings.blob_location),
         clock=clock,
-        hint=hint,
+        hint=hint or (Hinter(settings.database_url) if settings.database_url else no_hint),
     )

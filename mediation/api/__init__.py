@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 from flask import Flask, Response, g, request
 from flask_smorest import Api
+from flask_swagger_ui import get_swaggerui_blueprint
 
 from mediation.api import actions, cases, docket, exhibits, gateway, health, history, interests, orders, problems
 from mediation.db import new_id
@@ -70,6 +71,14 @@ def register(app: Flask, version: str) -> None:
     )
     for blueprint in BLUEPRINTS:
         api.register_blueprint(blueprint)
+    app.register_blueprint(
+        get_swaggerui_blueprint(
+            "/docs",
+            "/v1/openapi.json",
+            # Nothing is loaded from, or told to, any other host.
+            config={"app_name": "Mediation API", "validatorUrl": None, "oauth2RedirectUrl": ""},
+        )
+    )
     problems.register(app)
     app.before_request(_begin)
     app.after_request(_end)

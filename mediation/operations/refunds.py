@@ -23,6 +23,7 @@ from workflows.acts import Actor
 from workflows.states import EscalationReason, RemedyKind, Role
 
 GATEWAY = Actor(Role.GATEWAY, "gateway", "gateway", "-")
+SYSTEM = docket.SYSTEM
 #: Pauses between tries double up to this many times the first one.
 LONGEST_PAUSE = 720
 UNDER_WAY = (RefundStatus.REQUESTED, RefundStatus.SENT)
@@ -75,6 +76,12 @@ def claim(session: Session, refund_id: uuid.UUID, gateway: str, now: datetime, p
     refund.attempts += 1
     session.flush()
     return refund
+
+
+def lock_case_under_way(session: Session, refund_id: uuid.UUID) -> Case | None:
+    """The case of a refund that is still under way, both locked; None if its fate was settled meanwhile."""
+    case, refund = _locked(session, refund_id)
+    return case if refund.status in UNDER_WAY else None
 
 
 def settle(

@@ -1,0 +1,29 @@
+"""The command line: `mediation`."""
+
+from __future__ import annotations
+
+import click
+
+from mediation.cli.database import database
+from mediation.cli.failures import OneLineFailures
+from mediation.cli.token import token
+from mediation.cli.up import up
+
+
+@click.group(cls=OneLineFailures, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="mediation")
+def main() -> None:
+    """Settle disputes between buyers and sellers, with evidence anyone can check.
+
+    Settings come from the environment (docs/operations.md lists them); the options here win over it.
+
+    \b
+    Try it out:
+      mediation up --demo                                 everything up, with a case to work on
+      mediation token --role mediator --subject kim       a token for the API
+    """
+
+
+main.add_command(up)
+main.add_command(token)
+main.add_command(database)

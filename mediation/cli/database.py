@@ -1,0 +1,82 @@
+"""`mediation db`: the schema of the database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+
+from mediation import migrating, settings
+from mediation.db import make_engine
+from mediation.embedded import running
+
+_home = click.option(
+    "--home",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="Folder of the embedded PostgreSQL.  [default: $MEDIATION_HOME or ./var]",
+)
+
+
+@click.group("db")
+def database() -> None:
+    """Look at the schema of the database, and change it.
+
+    Works on DATABASE_URL, or on the embedded PostgreSQL, which starts for it if it does not run.
+
+    \b
+    Examples:
+      mediation db current
+      DATABASE_URL=postgresql://owner@db/mediation mediation db upgrade
+    """
+
+
+@contextmanager
+def _url(home: Path | None) -> Iterator[str]:
+    loaded = settings.load(home=home)
+    if loaded.database_url:
+        yield loaded.database_url
+    else:
+        with running(loaded.home) as server:
+            yield server.url()
+
+
+@database.command()
+@_home
+@click.argument("revision", default="head")
+def upgrade(home: Path | None, revision: str) -> None:
+    """Bring the schema up to REVISION, by default the newest. Safe to repeat, and from several machines at once."""
+    with _url(home) as url:
+        migrating.upgrade(url, revision)
+        click.echo(_revision(url))
+
+
+@database.command()
+@_home
+def current(home: Path | None) -> None:
+    """Print the revision the schema is at, and whether this release needs a newer one."""
+    with _url(home) as url:
+        click.echo(_revision(url))
+
+
+@database.command()
+@_home
+@click.argument("revision")
+@click.confirmation_option(prompt="This drops what the newer schema holds, for good. Go on?")
+def downgrade(home: Path | None, revision: str) -> None:
+    """Take the schema back to REVISION ("base" for nothing at all). What only the newer schema holds is lost."""
+    with _url(home) as url:
+        migrating.downgrade(url, revision)
+        click.echo(_revision(url))
+
+
+def _revision(url: str) -> str:
+    engine = make_engine(url, role=None)
+    try:
+        found = migrating.current(engine)
+    finally:
+        engine.dispose()
+    if found == migrating.HEAD:
+        return f"{found} (up to date)"
+    return f"{found or 'empty'} (this release needs {migrating.HEAD})"

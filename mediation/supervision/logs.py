@@ -1,0 +1,76 @@
+"""How the processes of an installation write their logs: one event a line, on stderr."""
+
+from __future__ import annotations
+
+import logging
+import logging.config
+import sys
+from typing import Any
+
+import structlog
+from structlog.typing import Processor
+
+from mediation.settings import Settings
+
+#: Done to every event, be it ours or a library's.
+SHARED: list[Processor] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.add_log_level,
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+]
+
+
+def formatter(log_format: str) -> logging.Formatter:
+    """What turns an event into a line: JSON for machines, text for a person at a terminal."""
+    last: Processor = (
+        structlog.processors.JSONRenderer(ensure_ascii=False)
+        if log_format == "json"
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=SHARED,
+        processors=[
+            structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+            structlog.processors.format_exc_info,
+            last,
+        ],
+    )
+
+
+class NotAdviceOnThreads(logging.Filter):
+    """Drops granian's warning of more threads than cores: ours wait for the database most of their time."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not record.getMessage().startswith("Configuration allows spawning up to")
+
+
+def dict_config(settings: Settings) -> dict[str, Any]:
+    """The standard library's configuration, all of it plain data: it is handed to processes that are spawned."""
+    level = settings.log_level.upper()
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "filters": {"advice": {"()": f"{__name__}.NotAdviceOnThreads"}},
+        "formatters": {"line": {"()": f"{__name__}.formatter", "log_format": settings.log_format}},
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "stream": "ext://sys.stderr"}},
+        "root": {"handlers": ["stderr"], "level": level},
+        # Libraries that tell every step of theirs; what goes wrong they still say.
+        "loggers": {name: {"level": "WARNING"} for name in ("transitions", "alembic", "httpx", "httpcore")}
+        | {"_granian": {"handlers": [], "filters": ["advice"], "level": level, "propagate": True}},
+    }
+
+
+def configure(settings: Settings) -> None:
+    """Send our events and the libraries' the same way. Called once, at a process's start."""
+    logging.config.dictConfig(dict_config(settings))
+    structlog.configure(
+        processors=[
+            structlog.stdlib.filter_by_level,
+            *SHARED,
+            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )

@@ -1,0 +1,214 @@
+"""The people of the tests, and short ways to bring a case to where a test begins. Everything goes over the API."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from flask import Flask
+from flask.testing import FlaskClient
+from werkzeug.test import TestResponse
+
+from mediation import paying
+from mediation.auth import issue_token
+from mediation.gateways import Gateway, LedgerGateway
+from mediation.services import Services
+
+_numbers = itertools.count(1)
+
+#: role -> (subject, acts_for); the two mediators and seniors are different people.
+PEOPLE: dict[str, tuple[str, str, str | None]] = {
+    "platform": ("platform", "shop-system", None),
+    "buyer": ("buyer", "buyer-1", None),
+    "seller": ("seller", "clerk-9", "shop-17"),
+    "mediator": ("mediator", "mia", None),
+    "other_mediator": ("mediator", "max", None),
+    "senior": ("senior", "sam", None),
+    "other_senior": ("senior", "sue", None),
+    "supervisor": ("supervisor", "vera", None),
+    "admin": ("admin", "root", None),
+    "other_buyer": ("buyer", "buyer-2", None),
+    "other_seller": ("seller", "shop-99", None),
+}
+
+
+def money(amount: int, currency: str = "CNY") -> dict[str, Any]:
+    return {"amount": amount, "currency": currency}
+
+
+def order(order_id: str, *, paid: int = 12_900, lines: int = 1) -> dict[str, Any]:
+    each = paid // lines
+    return {
+        "id": order_id,
+        "paid": money(paid),
+        "paid_at": "2026-11-01T08:00:00Z",
+        "region": "CN",
+        "ship_by": "2026-11-03T08:00:00Z",
+        "lines": [
+            {
+                "id": str(n + 1),
+                "sku": f"KX-{n + 1}",
+                "title": "kettle",
+                "quantity": 1,
+                "unit_price": money(each),
+                "category": "home_appliances",
+            }
+            for n in range(lines)
+        ],
+    }
+
+
+def decision(amount: int = 12_900, **more: Any) -> dict[str, Any]:
+    """A decision for the buyer over `amount`, borne by the seller, without findings."""
+    return {
+        "outcome": "buyer_favour",
+        "remedy": {"kind": "refund", "amount": money(amount), "freight_bearer": "seller"},
+        "liability": [{"party": "seller", "amount": money(amount)}],
+        "blame": "seller",
+        "findings": [],
+        "reasons": "The goods were not sent in time.",
+        **more,
+    }
+
+
+NOTHING_GRANTED = {
+    "outcome": "seller_favour",
+    "remedy": {"kind": "none"},
+    "liability": [],
+    "blame": "none",
+    "findings": [],
+    "reasons": "The parcel was delivered as promised.",
+}
+CHAT = {
+    "kind": "chat_log",
+    "timezone": "Asia/Shanghai",
+    "messages": [
+        {"sender": {"role": "buyer", "id": "buyer-1", "name": "李雷"}, "sent_at": "2026-11-05T10:00:00", "text": "发货了吗"},
+        {"sender": {"role": "seller", "id": "shop-17", "name": "客服"}, "sent_at": "2026-11-05T10:01:00", "text": "亲，明天发货"},
+    ],
+}
+
+
+class Story:
+    """A client of the API, and a case's way through the procedure."""
+
+    def __init__(self, app: Flask, services: Services) -> None:
+        self.app = app
+        self.services = services
+        self.client: FlaskClient = app.test_client()
+        self._tokens: dict[tuple[str, str], str] = {}
+
+    # --- calling ---
+
+    def token(self, who: str, marketplace: str = "demo") -> str:
+        key = (who, marketplace)
+        if key not in self._tokens:
+            role, subject, acts_for = PEOPLE[who]
+            self._tokens[key] = issue_token(
+                self.services.settings, subject=subject, role=role, acts_for=acts_for, marketplace=marketplace
+            )
+        return self._tokens[key]
+
+    def headers(self, who: str, **more: str) -> dict[str, str]:
+        return {"Authorization": f"Bearer {self.token(who)}", **more}
+
+    def get(self, who: str, path: str, **more: Any) -> TestResponse:
+        return self.client.get(f"/v1{path}", headers=self.headers(who), **more)
+
+    def post(self, who: str, path: str, body: Any = None, headers: dict[str, str] | None = None) -> TestResponse:
+        return self.client.post(
+            f"/v1{path}", json={} if body is None else body, headers=self.headers(who, **(headers or {}))
+        )
+
+    def put(self, who: str, path: str, body: Any) -> TestResponse:
+        return self.client.put(f"/v1{path}", json=body, headers=self.headers(who))
+
+    def act(self, who: str, case: str, action: str, body: Any = None, **headers: str) -> TestResponse:
+        return self.post(who, f"/cases/{case}/actions/{action}", body, headers)
+
+    def do(self, who: str, case: str, action: str, body: Any = None) -> dict[str, Any]:
+        """Take an action that must succeed; the case it answers."""
+        response = self.act(who, case, action, body)
+        assert response.status_code == 200, response.get_data(as_text=True)
+        answered: dict[str, Any] = response.get_json()
+        return answered
+
+    # --- making cases ---
+
+    def case_body(self, *, paid: int = 12_900, claims: list[int] | None = None, order_id: str | None = None) -> Any:
+        amounts = claims or [paid]
+        return {
+            "order": order(order_id or f"T2026-{next(_numbers)}", paid=paid, lines=len(amounts)),
+            "buyer": {"id": "buyer-1", "name": "李雷", "locale": "zh-CN"},
+            "seller": {"id": "shop-17", "name": "Kettle House", "locale": "zh-CN"},
+            "claims": [
+                {
+                    "line_id": str(n + 1),
+                    "reason": "late_shipment",
+                    "request": "refund_only",
+                    "amount": money(amount),
+                    "statement": f"Line {n + 1} never came.",
+                }
+                for n, amount in enumerate(amounts)
+            ],
+        }
+
+    def open(self, **more: Any) -> str:
+        """The id of a new case in `opened`."""
+        response = self.post("platform", "/cases", self.case_body(**more))
+        assert response.status_code == 201, response.get_data(as_text=True)
+        return str(response.get_json()["id"])
+
+    def at(self, state: str, **more: Any) -> str:
+        """The id of a new case that has come to `state` by the shortest honest way."""
+        case = self.open(**more)
+        for who, action, body in WAYS[state]:
+            self.do(who, case, action, body(more.get("paid", 12_900)) if callable(body) else body)
+        if state == "refunded":
+            self.pay()
+        return case
+
+    def failed_refund(self, **more: Any) -> str:
+        """The id of a case in `escalated` because its refund failed."""
+        from mediation.operations import refunds
+
+        case = self.at("refund", **more)
+        refund = self.get("senior", f"/cases/{case}/refunds").get_json()["items"][0]["id"]
+        with self.services.sessions.begin() as session:
+            import uuid
+
+            assert refunds.fail(session, uuid.UUID(refund), self.services.clock(), failure="no such account")
+        return case
+
+    def pay(self, gateway: Gateway | None = None) -> None:
+        """Do what the worker does: try every refund that is due, once."""
+        for refund in paying.due(self.services):
+            paying.pay(self.services, gateway or LedgerGateway(), refund)
+
+    def state(self, case: str) -> str:
+        return str(self.get("mediator", f"/cases/{case}").get_json()["state"])
+
+
+_REFUSED = [
+    ("platform", "notify_seller", None),
+    ("seller", "refuse", {"reason": "shipped", "statement": "It is on its way."}),
+]
+_REVIEW = [*_REFUSED, ("buyer", "request_mediation", None)]
+_DECIDED = [*_REVIEW, ("mediator", "decide", decision)]
+_OFFER = ("seller", "offer", {"remedy": "partial_refund", "amount": money(100), "note": "half?"})
+
+#: The shortest honest way to each state: who does what with which body (a function of the sum paid, where callable).
+WAYS: dict[str, list[tuple[str, str, Any]]] = {
+    "opened": [],
+    "seller_notified": _REFUSED[:1],
+    "negotiating": [*_REFUSED[:1], _OFFER],
+    "seller_refused": _REFUSED,
+    "under_review": _REVIEW,
+    "escalated": [*_REVIEW, ("mediator", "escalate", {"reason": "complex"})],
+    "pending": [*_REVIEW, ("mediator", "decide", decision)],
+    "decided": _DECIDED,
+    "appealed": [*_DECIDED, ("seller", "appeal", {"grounds": "The carrier was late, not us."})],
+    "refund": [*_REFUSED[:1], ("seller", "agree", None)],
+    "refunded": [*_REFUSED[:1], ("seller", "agree", None)],
+    "closed": [("buyer", "withdraw", None)],
+}

@@ -12,10 +12,14 @@ from sqlalchemy import Connection, Engine
 
 import migrations
 from mediation.db import make_engine
+from mediation.settings import BadSetting
 
 MIGRATIONS = Path(migrations.__file__).parent
 #: The revision this code needs; the file makes two branches that both add a migration collide in review.
 HEAD = (MIGRATIONS / "HEAD").read_text(encoding="utf-8").strip()
+
+#: The oldest major version of PostgreSQL that is supported.
+OLDEST = 15
 
 
 def _config(connection: Connection) -> Config:
@@ -28,7 +32,8 @@ def _config(connection: Connection) -> Config:
 def upgrade(url: str, revision: str = "head") -> None:
     """Bring the schema up to `revision`. Safe to call from several machines at once: one does it, the others wait.
 
-    Raises sqlalchemy.exc.DBAPIError if the database cannot be reached or refuses.
+    Raises sqlalchemy.exc.DBAPIError if the database cannot be reached or refuses, BadSetting if its
+    server is too old.
     """
     _run(url, lambda config: command.upgrade(config, revision))
 
@@ -38,10 +43,19 @@ def downgrade(url: str, revision: str) -> None:
     _run(url, lambda config: command.downgrade(config, revision))
 
 
+def _require_version(connection: Connection) -> None:
+    info = connection.connection.driver_connection.info  # type: ignore[union-attr]
+    if info.server_version < OLDEST * 10_000:
+        raise BadSetting(
+            f"DATABASE_URL: PostgreSQL {OLDEST} or newer is needed; this server is {info.server_version // 10_000}"
+        )
+
+
 def _run(url: str, step: Callable[[Config], None]) -> None:
     engine = make_engine(url, role=None)
     try:
         with engine.connect() as connection:
+            _require_version(connection)
             step(_config(connection))
     finally:
         engine.dispose()

@@ -36,7 +36,8 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LOOK_AGAIN = 0.2  # seconds
 FIRST_ANSWER = 60.0  # seconds from the API's start to its first answer
 AFTER_A_KILL = 5.0  # seconds in which the children of a killed run have ended
-API_PATIENCE, WORKER_PATIENCE = 15.0, 15.0  # seconds to stop by themselves
+# Seconds to stop by themselves: more than each gives the work under way (serve.DRAIN, worker.DRAIN_SECONDS).
+API_PATIENCE, WORKER_PATIENCE = 15.0, 20.0
 
 
 def up(settings: Settings, *, demo: bool = False) -> None:

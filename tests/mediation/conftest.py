@@ -53,7 +53,7 @@ def server() -> Iterator[Server]:
     from mediation.embedded import running
 
     home = Path(tempfile.mkdtemp(prefix="m-"))
-    with running(home) as embedded:
+    with running(home, durable=False) as embedded:
         yield Server(embedded.url("postgres"))
     shutil.rmtree(home, ignore_errors=True)
 

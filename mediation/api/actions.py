@@ -10,13 +10,13 @@ from flask_smorest import Blueprint
 from marshmallow import Schema, fields, validate
 
 from mediation import docket
-from mediation.api.answers import CaseSchema, case_answer
+from mediation.api.answers import CaseSchema, case_answer, remedy_answer
 from mediation.api.calls import Answer, Call, case_headers, path_id, run
 from mediation.api.deciding import DecideSchema
 from mediation.api.endpoint import V1, describe, mount
 from mediation.models import Case
 from mediation.operations import appeals, assignment, decisions, negotiation, refunds
-from mediation.schemas import MAX_NOTE, MAX_STATEMENT, Flag, Id, MoneySchema, NoBodySchema, OneOf, Text
+from mediation.schemas import MAX_NOTE, MAX_STATEMENT, Flag, Id, MoneySchema, NoBodySchema, OneOf, Text, money
 from workflows.states import STATED_ESCALATION_REASONS, TOKEN_ROLES, RefuseReason, RemedyKind
 
 blueprint = Blueprint("actions", __name__, url_prefix=V1, description="What moves a case")
@@ -61,6 +61,10 @@ class AppealSchema(Schema):
 
 class SettleElsewhereSchema(Schema):
     proof = Id(required=True, metadata={"description": "label of the exhibit that proves the payment"})
+
+
+class DryRunSchema(Schema):
+    dry_run = fields.Boolean(metadata={"description": "true: say what the decision would do, and write nothing"})
 
 
 Operation = Callable[[Call, Case, Mapping[str, Any]], None]
@@ -111,7 +115,7 @@ ACTIONS: dict[str, tuple[Schema, Operation, str]] = {
 }
 #: Taken by time, the gateway or the system alone: the address is there to say so.
 UNTAKEN = ("finalise", "settle_refund", "fail_refund")
-CASE = CaseSchema()
+CASE, DRY_RUN = CaseSchema(), DryRunSchema()
 EVERYONE = frozenset(TOKEN_ROLES)
 
 
@@ -130,6 +134,8 @@ def _mount(action: str, schema: Schema, operation: Operation, summary: str) -> N
         body = call.body(schema)
         call.actor = docket.with_interests(call.session, call.actor)
         docket.check(case, action, call.actor, call.now)
+        if call.query(DRY_RUN if action == "decide" else NOTHING).get("dry_run"):
+            return _rehearsed(call, case, operation, body)
         operation(call, case, body)
         return Answer(case_answer(call, case), headers=case_headers(case))
 
@@ -144,9 +150,42 @@ def _mount(action: str, schema: Schema, operation: Operation, summary: str) -> N
         operation=_camel(action),
         permission=EVERYONE,
         doc=describe(
-            summary, body=schema, answer=CASE, roles=EVERYONE, description="Who may is told by the case's `actions`."
+            summary,
+            body=schema,
+            query=DRY_RUN if action == "decide" else None,
+            answer=CASE,
+            roles=EVERYONE,
+            description="Who may is told by the case's `actions`.",
         ),
     )
+
+
+def _rehearsed(call: Call, case: Case, operation: Operation, body: Mapping[str, Any]) -> Answer:
+    """What the action would do: it is done and undone again, so that every check and sum is the real one."""
+    version = case.version
+    trial = call.session.begin_nested()
+    operation(call, case, body)
+    call.session.flush()
+    call.session.refresh(case.order)
+    order = case.order
+    left = order.paid_minor - order.reserved_minor - order.refunded_minor
+    foreseen = {
+        "dry_run": True,
+        "state": case.state,
+        "waiting_on": case.waiting_on,
+        "awaits_approval": case.pending_decision_by is not None,
+        "outcome": case.outcome,
+        "remedy": remedy_answer(case.remedy),
+        "order": {
+            "paid": money(order.paid_minor, order.currency),
+            "reserved": money(order.reserved_minor, order.currency),
+            "refunded": money(order.refunded_minor, order.currency),
+            "left": money(left, order.currency),
+        },
+    }
+    trial.rollback()
+    call.session.info.pop("refund_requested", None)
+    return Answer(foreseen, headers={"ETag": f'"{version}"'})
 
 
 def _untaken(call: Call, case: Case, body: Mapping[str, Any]) -> None:

@@ -15,8 +15,8 @@ from granian.constants import HTTPModes, Interfaces, Loops
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
+from mediation import logs
 from mediation.settings import BadSetting, Settings, load
-from mediation.supervision import logs
 from mediation.supervision.parent import claim_children, die_with_parent
 
 # granian's `backpressure` counts open connections, idle ones too, not requests at work: a small number would let a few

@@ -42,7 +42,7 @@ class Settings:
     refund_retry_pause: timedelta = timedelta(seconds=5)
     refund_give_up_after: timedelta = timedelta(hours=24)
     log_level: str = "info"
-    log_format: str = "json"
+    log_format: str = "auto"
 
     @property
     def token_key_path(self) -> Path:
@@ -89,7 +89,7 @@ def load(**overrides: object) -> Settings:
             "refund_retry_pause": timedelta(seconds=env.float("REFUND_RETRY_PAUSE_SECONDS", 5.0)),
             "refund_give_up_after": timedelta(seconds=env.float("REFUND_GIVE_UP_AFTER_SECONDS", 86_400.0)),
             "log_level": env.str("LOG_LEVEL", "info", validate=validate.OneOf(["debug", "info", "warning", "error"])),
-            "log_format": env.str("LOG_FORMAT", "json", validate=validate.OneOf(["json", "text"])),
+            "log_format": env.str("LOG_FORMAT", "auto", validate=validate.OneOf(["auto", "json", "text"])),
         }
     except EnvError as error:
         raise BadSetting(str(error)) from error

@@ -19,10 +19,9 @@ import httpx
 import structlog
 from sqlalchemy.exc import DBAPIError
 
-from mediation import migrating
+from mediation import logs, migrating
 from mediation.embedded import EmbeddedServer, running
 from mediation.settings import Settings
-from mediation.supervision import logs
 from mediation.supervision.children import Child
 from mediation.supervision.errors import CannotRun
 from mediation.supervision.greeting import greet, issue_tokens

@@ -12,11 +12,10 @@ import structlog
 from procrastinate.exceptions import AlreadyEnqueued
 from procrastinate.jobs import Status
 
-from mediation import jobs, paying
+from mediation import jobs, logs, paying
 from mediation.gateways import Gateway, gateway_of
 from mediation.services import Services, build
 from mediation.settings import BadSetting, Settings, load
-from mediation.supervision import logs
 from mediation.supervision.parent import die_with_parent
 
 CONCURRENCY = 4

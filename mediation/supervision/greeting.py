@@ -84,5 +84,10 @@ def _first_case(address: str, token: str) -> dict[str, Any] | None:
     """The first case the mediator sees, None if there is none yet."""
     # Proxies of the environment are for other machines.
     with httpx.Client(trust_env=False, base_url=address, headers={"Authorization": f"Bearer {token}"}) as client:
-        found = client.get("/v1/cases", params={"limit": 1}).raise_for_status().json()["items"]
-        return client.get(f"/v1/cases/{found[0]['id']}").raise_for_status().json() if found else None
+        # One that waits for a mediator shows more than one that does not.
+        for wanted in ({"queue": "mediation"}, {}):
+            found = client.get("/v1/cases", params={"limit": 1, **wanted}).raise_for_status().json()["items"]
+            if found:
+                case: dict[str, Any] = found[0]
+                return case
+    return None

@@ -20,13 +20,16 @@ SHARED: list[Processor] = [
     structlog.processors.TimeStamper(fmt="iso", utc=True),
 ]
 
+WORDY = ("transitions", "alembic", "httpx", "httpcore", "procrastinate")
+
 
 def formatter(log_format: str) -> logging.Formatter:
-    """What turns an event into a line: JSON for machines, text for a person at a terminal."""
+    """What turns an event into a line: JSON for machines, text for people; `auto` is text at a terminal only."""
+    terminal = sys.stderr.isatty()
     last: Processor = (
-        structlog.processors.JSONRenderer(ensure_ascii=False)
-        if log_format == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        structlog.dev.ConsoleRenderer(colors=terminal)
+        if log_format == "text" or (log_format == "auto" and terminal)
+        else structlog.processors.JSONRenderer(ensure_ascii=False)
     )
     return structlog.stdlib.ProcessorFormatter(
         foreign_pre_chain=SHARED,
@@ -56,7 +59,9 @@ def dict_config(settings: Settings) -> dict[str, Any]:
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "stream": "ext://sys.stderr"}},
         "root": {"handlers": ["stderr"], "level": level},
         # Libraries that tell every step of theirs; what goes wrong they still say.
-        "loggers": {name: {"level": "WARNING"} for name in ("transitions", "alembic", "httpx", "httpcore")}
+        "loggers": {
+            name: {"level": "WARNING"} for name in ("transitions", "alembic", "httpx", "httpcore", "procrastinate")
+        }
         | {"_granian": {"handlers": [], "filters": ["advice"], "level": level, "propagate": True}},
     }
 

@@ -46,14 +46,16 @@ def position_of(cursor: str, kinds: Sequence[type]) -> list[Any]:
         if not isinstance(values, list) or len(values) != len(kinds):
             raise ValueError(cursor)
         return [_read(kind, value) for kind, value in zip(kinds, values, strict=True)]
-    except (ValueError, TypeError, UnicodeEncodeError) as error:
+    except (ValueError, TypeError) as error:
         raise InvalidBody(errors={"cursor": ["Must be the next_cursor of the page before."]}) from error
 
 
 def _read(kind: type, value: Any) -> Any:
+    if kind is not int and not isinstance(value, str):
+        raise TypeError(value)
     if kind is datetime:
         moment = datetime.fromisoformat(value)
-        if moment.tzinfo is None:
+        if moment.tzinfo is None or not 1970 <= moment.year < 2200:
             raise ValueError(value)
         return moment
     if kind is uuid.UUID:

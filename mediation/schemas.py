@@ -16,7 +16,16 @@ MAX_STATEMENT = 5_000
 MAX_NOTE = 2_000
 MAX_REASONS = 20_000
 _ID = re.compile(r"[^\x00-\x1f\x7f]{1,128}")
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 _FORBIDDEN = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+
+
+ID_RULE = "Must be 1 to 128 characters, none of them a control character."
+
+
+def is_id(text: str) -> bool:
+    """Whether a text can be an id of the marketplace's."""
+    return _ID.fullmatch(text) is not None and _FORBIDDEN.search(text) is None
 
 
 class Text(fields.String):
@@ -40,8 +49,8 @@ class Id(fields.String):
 
     def _deserialize(self, value: Any, attr: str | None, data: Any, **kwargs: Any) -> Any:
         text = super()._deserialize(value, attr, data, **kwargs)
-        if isinstance(text, str) and (not _ID.fullmatch(text) or _FORBIDDEN.search(text)):
-            raise ValidationError("Must be 1 to 128 characters, none of them a control character.")
+        if isinstance(text, str) and not is_id(text):
+            raise ValidationError(ID_RULE)
         return text
 
 
@@ -150,8 +159,5 @@ def flat(messages: Any, prefix: str = "") -> dict[str, list[str]]:
 
 
 def as_uuid(value: str) -> uuid.UUID | None:
-    """The UUID that a path names, None if it names none."""
-    try:
-        return uuid.UUID(value)
-    except ValueError:
-        return None
+    """The UUID that a path names, None if it names none. One spelling only: Python's own reading is far too kind."""
+    return uuid.UUID(value) if _UUID.fullmatch(value) else None

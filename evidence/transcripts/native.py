@@ -168,7 +168,7 @@ def _string(raw: object, at: str, longest: int) -> str:
     if not isinstance(raw, str):
         raise NotAdmitted(at, "not_a_string", "a string is expected here")
     if len(raw) > longest:
-        raise NotAdmitted(at, "too_long", f"at most {longest:,} characters", "too_large")
+        raise NotAdmitted(at, "too_long", f"at most {longest:,} characters")
     if "\x00" in raw:
         raise NotAdmitted(at, "nul_character", "the text contains a NUL character")
     try:

@@ -59,6 +59,8 @@ def register(app: Flask, version: str) -> None:
             }
         },
     )
+    # An address has one spelling: nothing is guessed from doubled slashes.
+    app.url_map.merge_slashes = False
     api = Api(app)
     api.spec.components.security_scheme("bearer", {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"})
     api.spec.components.schema("Problem", component=PROBLEM_SCHEMA)

@@ -8,9 +8,9 @@ from marshmallow import Schema, fields, validate
 from mediation.api.answers import OrderAnswerSchema, order_answer
 from mediation.api.calls import Answer, Call
 from mediation.api.endpoint import V1, endpoint
-from mediation.errors import InvalidBody
+from mediation.errors import InvalidBody, NotFound
 from mediation.operations import orders
-from mediation.schemas import Id, Instant, MoneySchema, PartySchema, SumSchema, Text, Whole
+from mediation.schemas import ID_RULE, Id, Instant, MoneySchema, PartySchema, SumSchema, Text, Whole, is_id
 from workflows.states import STAFF, Role
 
 blueprint = Blueprint("orders", __name__, url_prefix=V1, description="Orders as the platform states them")
@@ -50,6 +50,12 @@ PUT_ORDER, ORDER = PutOrderSchema(), OrderAnswerSchema()
 READERS = STAFF | {Role.PLATFORM, Role.BUYER, Role.SELLER}
 
 
+def _known(order_id: str) -> None:
+    """Raises NotFound for what can be no order's id."""
+    if not is_id(order_id):
+        raise NotFound(errors={"order_id": [ID_RULE]})
+
+
 @endpoint(
     blueprint,
     "PUT",
@@ -61,6 +67,7 @@ READERS = STAFF | {Role.PLATFORM, Role.BUYER, Role.SELLER}
     answer=ORDER,
 )
 def put_order(call: Call, order_id: str) -> Answer:
+    _known(order_id)
     body = call.body(PUT_ORDER)
     if body["order"]["id"] != order_id:
         raise InvalidBody(errors={"order.id": ["Must be the id in the address."]})
@@ -78,5 +85,6 @@ def put_order(call: Call, order_id: str) -> Answer:
     answer=ORDER,
 )
 def get_order(call: Call, order_id: str) -> Answer:
+    _known(order_id)
     order = orders.find(call.session, call.actor, order_id)
     return Answer(order_answer(order, whole=call.actor.role not in (Role.BUYER, Role.SELLER)))

@@ -14,6 +14,9 @@ from evidence.errors import QuoteDoesNotStand
 from mediation.errors import InvalidBody
 from mediation.models import Case, Exhibit, ExhibitMessageOpening
 
+#: Quotes in one decision: more than a person reads, and far fewer than a query can name.
+MAX_QUOTES = 500
+
 Stated = Sequence[Mapping[str, Any]]
 Key = tuple[uuid.UUID, int]
 
@@ -24,6 +27,8 @@ def checked(session: Session, case: Case, findings: Stated) -> list[dict[str, An
     Raises InvalidBody naming the place: an exhibit not on file, one only staff may see, a message it does not have,
     a rule while there is no rulebook; QuoteDoesNotStand with the message's real text.
     """
+    if sum(len(item["quotes"]) for finding in findings for item in finding["relied_on"]) > MAX_QUOTES:
+        raise InvalidBody(errors={"findings": [f"Must hold {MAX_QUOTES} quotes at most."]})
     exhibits = _exhibits(session, case, findings)
     texts = _texts(session, case, exhibits, findings)
     return [_finding(f"findings.{n}", finding, exhibits, texts) for n, finding in enumerate(findings)]

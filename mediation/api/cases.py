@@ -9,7 +9,7 @@ from mediation import queries
 from mediation.api.answers import CaseSchema, case_answer, case_answers
 from mediation.api.calls import Answer, Call, case_headers
 from mediation.api.endpoint import ALL, V1, Hold, endpoint
-from mediation.api.lists import PageSchema, list_of, page_answer
+from mediation.api.lists import PageSchema, list_of, page_until
 from mediation.api.orders import LineSchema, OrderSchema
 from mediation.models import Case
 from mediation.operations import filing
@@ -105,7 +105,7 @@ def list_cases(call: Call) -> Answer:
         limit=asked["limit"],
         cursor=asked.get("cursor"),
     )
-    return page_answer(case_answers(call, found), cursor)
+    return page_until(case_answers(call, found), cursor)
 
 
 @endpoint(

@@ -13,7 +13,7 @@ from mediation import queries
 from mediation.api.answers import mask
 from mediation.api.calls import Answer, Call, case_headers
 from mediation.api.endpoint import ALL, V1, Hold, endpoint
-from mediation.api.lists import PageSchema, list_of, page_answer
+from mediation.api.lists import PageSchema, after, list_of, page_answer
 from mediation.docket import PARTIES_SEE, STAFF_SEE
 from mediation.errors import NotAllowed
 from mediation.models import Case, DocketEntry, DocketOpening
@@ -73,11 +73,6 @@ PAGE, POST, MESSAGE = PageSchema(), PostMessageSchema(), MessageSchema()
 WRITERS = frozenset(STAFF | PARTIES | {Role.PLATFORM})
 
 
-def _after(asked: dict[str, Any]) -> int:
-    cursor = asked.get("cursor")
-    return 0 if cursor is None else int(queries.position_of(cursor, [int])[0])
-
-
 @endpoint(
     blueprint,
     "GET",
@@ -91,11 +86,11 @@ def _after(asked: dict[str, Any]) -> int:
 )
 def list_docket(call: Call, case: Case) -> Answer:
     asked = call.query(PAGE)
-    entries, more = queries.docket_page(call.session, case, after=_after(asked), limit=asked["limit"])
+    entries, more = queries.docket_page(call.session, case, after=after(asked, int) or 0, limit=asked["limit"])
     seen = [entry for entry in entries if _may_see(call, entry)]
     openings = queries.openings(call.session, case, [entry.seq for entry in seen])
     items = [_entry(call, entry, openings.get(entry.seq)) for entry in entries]
-    return page_answer(items, None if more is None else queries.cursor_of(more))
+    return page_answer(items, more)
 
 
 def _may_see(call: Call, entry: DocketEntry) -> bool:
@@ -156,14 +151,14 @@ def list_messages(call: Call, case: Case) -> Answer:
     entries, more = queries.docket_page(
         call.session,
         case,
-        after=_after(asked),
+        after=after(asked, int) or 0,
         limit=asked["limit"],
         type_=messages.MESSAGE,
         actor=call.actor,
     )
     words = queries.words(call.session, case, [entry.seq for entry in entries])
     items = [_message(call, entry, words[entry.seq]) for entry in entries]
-    return page_answer(items, None if more is None else queries.cursor_of(more))
+    return page_answer(items, more)
 
 
 def _message(call: Call, entry: DocketEntry, words: dict[str, Any]) -> dict[str, Any]:

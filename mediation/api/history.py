@@ -15,7 +15,7 @@ from mediation import queries
 from mediation.api.answers import MoneyAnswerSchema, RemedyAnswerSchema
 from mediation.api.calls import Answer, Call
 from mediation.api.endpoint import ALL, V1, Hold, endpoint
-from mediation.api.lists import PageSchema, list_of, page_answer
+from mediation.api.lists import PageSchema, after, list_of, page_answer
 from mediation.models import Appeal, Case, Decision, Exhibit, ExhibitMessageOpening, Offer, Refund
 from mediation.schemas import money, rfc3339
 from workflows.states import PARTIES, STAFF
@@ -83,12 +83,9 @@ class RefundSchema(Schema):
 PAGE = PageSchema()
 
 
-def _page(call: Call, query: Any, key: Any) -> tuple[Sequence[Any], str | None]:
+def _page(call: Call, query: Any, key: Any) -> tuple[Sequence[Any], uuid.UUID | None]:
     asked = call.query(PAGE)
-    cursor = asked.get("cursor")
-    after = None if cursor is None else queries.position_of(cursor, [uuid.UUID])[0]
-    found, more = queries.page(call.session, query, key, after=after, limit=asked["limit"])
-    return found, None if more is None else queries.cursor_of(more)
+    return queries.page(call.session, query, key, after=after(asked, uuid.UUID), limit=asked["limit"])
 
 
 @endpoint(

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from mediation import queries, sealing
 from mediation.api.calls import Answer, Call, path_id
 from mediation.api.endpoint import ALL, V1, endpoint
-from mediation.api.lists import PageSchema, list_of, page_answer
+from mediation.api.lists import PageSchema, after, list_of, page_answer
 from mediation.models import Interest
 from mediation.operations import interests
 from mediation.schemas import Id, OneOf, rfc3339
@@ -67,10 +67,8 @@ def list_interests(call: Call) -> Answer:
     query = select(Interest).where(Interest.marketplace == call.actor.marketplace, Interest.ended_at.is_(None))
     if call.actor.role is not Role.SUPERVISOR:
         query = query.where(Interest.subject == call.actor.subject)
-    cursor = asked.get("cursor")
-    after = None if cursor is None else queries.position_of(cursor, [uuid.UUID])[0]
-    found, more = queries.page(call.session, query, Interest.id, after=after, limit=asked["limit"])
-    return page_answer([_answer(one) for one in found], None if more is None else queries.cursor_of(more))
+    found, more = queries.page(call.session, query, Interest.id, after=after(asked, uuid.UUID), limit=asked["limit"])
+    return page_answer([_answer(one) for one in found], more)
 
 
 @endpoint(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+import uuid
+from collections.abc import Mapping
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from flask import request
 from marshmallow import Schema, ValidationError, fields, validate
 
+from mediation import queries
 from mediation.api.calls import Answer
 from mediation.queries import MAX_PAGE, PAGE
 
@@ -31,7 +34,24 @@ class PageSchema(Schema):
     cursor = fields.String(validate=validate.Length(1, 500))
 
 
-def page_answer(items: list[Any], next_cursor: str | None) -> Answer:
+Position = TypeVar("Position", int, uuid.UUID)
+
+
+def after(asked: Mapping[str, Any], kind: type[Position]) -> Position | None:
+    """Where the page before ended: a seq or an id. None for the first page. Raises InvalidBody."""
+    cursor = asked.get("cursor")
+    if cursor is None:
+        return None
+    position: Position = queries.position_of(cursor, [kind])[0]
+    return position
+
+
+def page_answer(items: list[Any], end: int | uuid.UUID | None) -> Answer:
+    """One page; `end` is where it ended, None if it was the last."""
+    return page_until(items, None if end is None else queries.cursor_of(end))
+
+
+def page_until(items: list[Any], next_cursor: str | None) -> Answer:
     """One page, with the address of the next in the Link header."""
     headers = {}
     if next_cursor is not None:

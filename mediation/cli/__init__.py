@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from mediation.cli.database import database
+from mediation.cli.demo import demo
 from mediation.cli.failures import OneLineFailures
 from mediation.cli.token import token
 from mediation.cli.up import up
@@ -25,5 +26,6 @@ def main() -> None:
 
 
 main.add_command(up)
+main.add_command(demo)
 main.add_command(token)
 main.add_command(database)

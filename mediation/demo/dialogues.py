@@ -1,7 +1,7 @@
 """A real conversation as the evidence: one JSON line, as public collections of bargaining dialogues have them.
 
-The line is an object whose `messages` are `{seq, role: buyer|seller, speaker_id, kind: message|offer|accept|reject|quit,
-text, sent_at}`; an offer's sum stands in `data.price`. What is not a message becomes a system line in its place.
+The line is an object whose `messages` are `{seq, role: buyer|seller, speaker_id, kind, text, sent_at}`, the kind one of
+message, offer (its sum in `data.price`), accept, reject, quit. What is no message becomes a system line in its place.
 """
 
 from __future__ import annotations
@@ -124,8 +124,13 @@ def _price(dialogue: Mapping[str, Any], said: list[Any]) -> int:
 def _title(dialogue: Mapping[str, Any]) -> str:
     meta = dialogue.get("meta")
     title = meta.get("item_title") if isinstance(meta, dict) else None
-    cleaned = "".join(c for c in title if c.isprintable()).strip()[:120] if isinstance(title, str) else ""
+    cleaned = _printable(title).strip()[:120] if isinstance(title, str) else ""
     return cleaned or "the item they talked about"
+
+
+def _printable(text: str) -> str:
+    """The text as our own words may hold it: the API takes control characters in evidence, but not in a statement."""
+    return "".join(c for c in text if c.isprintable())
 
 
 def _words_of_the_seller(messages: tuple[dict[str, Any], ...]) -> tuple[int, str]:
@@ -149,6 +154,7 @@ def _sentences(messages: tuple[dict[str, Any], ...], kind: str) -> Iterator[tupl
 def _over(title: str, amount: int, messages: tuple[dict[str, Any], ...], seq: int, quote: str) -> Script:
     # Longer than the message itself, so that it cannot stand in it by accident.
     misquote = f"{messages[seq - 1]['text'][:LONGEST_QUOTE]} (and you have my word on it)"
+    words = _printable(quote)
     return Script(
         headline=f"A real conversation as the evidence: {title}",
         title=title,
@@ -169,8 +175,8 @@ def _over(title: str, amount: int, messages: tuple[dict[str, Any], ...], seq: in
         quote=quote,
         misquote=misquote,
         issue=f"What did the seller tell the buyer about “{title}”?",
-        reasons=f"In message {seq} the seller wrote “{quote}”. The buyer could rely on these words, and “{title}” as it "
-        "came does not bear them out. The price is to be returned.",
+        reasons=f"In message {seq} the seller said “{words}”. The buyer could rely on these words, and what came does "
+        "not bear them out. The price is to be returned.",
         grounds=f"My words about “{title}” were taken out of their context.",
-        dismissal=f"The whole conversation is on file, and “{quote}” means there what it says. The decision stands.",
+        dismissal=f"The whole conversation is on file, and “{words}” means there what it says. The decision stands.",
     )

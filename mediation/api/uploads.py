@@ -1,0 +1,153 @@
+"""What is filed: an upload or a JSON chat log, judged and stored before any case is locked for it."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, BinaryIO, cast
+
+import orjson
+from flask import request
+from marshmallow import Schema, fields, validate
+from werkzeug.datastructures import FileStorage
+
+from evidence.admission import Admitted, admit
+from evidence.canonical import canonical
+from evidence.errors import NotAdmitted
+from evidence.leaves import seal_transcript
+from evidence.store import blob_key
+from evidence.transcripts import native
+from mediation import docket
+from mediation.api.calls import MAX_UPLOAD, load, parse, read_body, services
+from mediation.api.docket import Visibility
+from mediation.db import new_id
+from mediation.errors import BodyTooLarge, InvalidBody, NotAllowed
+from mediation.operations import exhibits
+from mediation.schemas import OneOf, Text
+from workflows.acts import Actor
+from workflows.refusals import Refused
+from workflows.states import STAFF, EvidenceType
+
+MAX_EXHIBIT = 10 * 1024 * 1024
+MULTIPART = "multipart/form-data"
+
+
+class FileChatLogSchema(Schema):
+    """A chat log as JSON messages. The messages are judged by `evidence.transcripts.native`."""
+
+    kind = fields.String(required=True, validate=validate.Equal("chat_log"))
+    title = Text(200)
+    timezone = fields.String(required=True, metadata={"description": "IANA name, for times without an offset"})
+    messages = fields.List(
+        fields.Raw(metadata={"type": "object"}), required=True, validate=validate.Length(1, native.MAX_MESSAGES)
+    )
+    visibility = OneOf(Visibility, load_default=docket.PARTIES_SEE)
+
+
+class FileMetaSchema(Schema):
+    """The `meta` part of an upload."""
+
+    kind = OneOf(EvidenceType, required=True)
+    title = Text(200)
+    visibility = OneOf(Visibility, load_default=docket.PARTIES_SEE)
+    # Of the contract, but for importers and evidence requests that are not there yet.
+    format = fields.String()
+    timezone = fields.String()
+    participants = fields.Dict()
+    answers = fields.Dict()
+
+
+CHAT_LOG, META = FileChatLogSchema(), FileMetaSchema()
+
+
+@contextmanager
+def prepared(actor: Actor, case: uuid.UUID) -> Iterator[tuple[exhibits.Filing, bytes]]:
+    """What is filed, stored under its key, with the digest by which a repeated request is known."""
+    if request.mimetype == MULTIPART:
+        upload, meta = _upload()
+        with admit(cast(BinaryIO, upload.stream), filename=upload.filename or "", max_bytes=MAX_EXHIBIT) as admitted:
+            filing = _document(case, meta, admitted)
+            _require_visibility(actor, filing)
+            services().blobs.put(filing.blob_key, admitted.file)
+            yield filing, orjson.dumps([meta, admitted.filename, admitted.sha256])
+    else:
+        raw = read_body(request)
+        filing, stored = _chat_log(case, load(CHAT_LOG, parse(raw, request.mimetype)))
+        _require_visibility(actor, filing)
+        services().blobs.put(filing.blob_key, io.BytesIO(stored))
+        yield filing, raw
+
+
+def _require_visibility(actor: Actor, filing: exhibits.Filing) -> None:
+    if filing.visibility == docket.STAFF_SEE and actor.role not in STAFF:
+        raise NotAllowed("Only staff file exhibits that only staff may see.")
+
+
+def _upload() -> tuple[FileStorage, dict[str, Any]]:
+    request.max_content_length = MAX_UPLOAD
+    if request.content_length is not None and request.content_length > MAX_UPLOAD:
+        raise BodyTooLarge(f"An upload may have {MAX_UPLOAD} bytes at most.")
+    request.max_form_parts = 10
+    files, form = request.files, request.form
+    errors = {name: ["Unknown field."] for name in {*files, *form} - {"file", "meta"}}
+    for name, parts in (("file", files.getlist("file")), ("meta", form.getlist("meta"))):
+        if len(parts) != 1:
+            errors[name] = ["Must be there once."]
+    if errors:
+        raise InvalidBody(errors=errors)
+    try:
+        meta = load(META, parse(form["meta"].encode(), "application/json"))
+    except InvalidBody as error:
+        raise InvalidBody(errors={f"meta.{name}": why for name, why in (error.errors or {}).items()}) from error
+    for name in ("format", "timezone", "participants", "answers"):
+        if name in meta:
+            raise Refused("not_offered_yet", field=f"meta.{name}", value=name)
+    if meta["kind"] == EvidenceType.CHAT_LOG:
+        # A chat log that could not be quoted from would be worth little: it is filed as JSON messages.
+        raise Refused("not_offered_yet", field="meta.kind", value="chat_log as a file")
+    return files["file"], meta
+
+
+def _document(case: uuid.UUID, meta: dict[str, Any], admitted: Admitted) -> exhibits.Filing:
+    exhibit_id = new_id()
+    return exhibits.Filing(
+        exhibit_id=exhibit_id,
+        kind=meta["kind"],
+        title=meta.get("title"),
+        visibility=meta["visibility"],
+        sha256=admitted.sha256,
+        size=admitted.size,
+        media_type=admitted.media_type,
+        blob_key=blob_key(str(case), str(exhibit_id), admitted.sha256),
+        filename=admitted.filename,
+    )
+
+
+def _chat_log(case: uuid.UUID, body: dict[str, Any]) -> tuple[exhibits.Filing, bytes]:
+    transcript = native.read(body["messages"], timezone=body["timezone"])
+    sealed, root = seal_transcript(transcript.messages)
+    stored = canonical(body)
+    if len(stored) > MAX_EXHIBIT:
+        raise NotAdmitted("messages", "too_large", f"a chat log may have {MAX_EXHIBIT} bytes at most", "too_large")
+    digest = hashlib.sha256(stored).hexdigest()
+    exhibit_id = new_id()
+    filing = exhibits.Filing(
+        exhibit_id=exhibit_id,
+        kind="chat_log",
+        title=body.get("title"),
+        visibility=body["visibility"],
+        sha256=digest,
+        size=len(stored),
+        media_type="application/json",
+        blob_key=blob_key(str(case), str(exhibit_id), digest),
+        timezone=body["timezone"],
+        messages=sealed,
+        merkle_root=root,
+        problems=[
+            {"message_seq": one.message_seq, "code": one.code, "detail": one.detail} for one in transcript.problems
+        ],
+    )
+    return filing, stored

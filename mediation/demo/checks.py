@@ -1,0 +1,75 @@
+"""What a reader can recompute from the API's answers, trusting none of them: chain, openings, receipt, roots."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from evidence import chain, commitments, sealing
+from evidence.errors import EvidenceError
+from mediation.demo.errors import Broken
+
+Entries = Sequence[Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Docket:
+    """What was found on checking a copy of a docket: its length, and how many commitments were opened or kept shut."""
+
+    entries: int
+    withheld: int
+    opened: int
+    shut: int
+    head: str
+
+
+def check_docket(entries: Entries, case: str) -> Docket:
+    """Recompute every hash, link and opened commitment of a docket as the API answers it. Raises Broken."""
+    bare = [{name: value for name, value in entry.items() if name != "openings"} for entry in entries]
+    if not bare or (faults := chain.breaches(bare, case=case)):
+        raise Broken("the docket does not verify: " + ("; ".join(f.what for f in faults) if bare else "it is empty"))
+    opened = shut = 0
+    for entry in entries:
+        for opening in entry.get("openings", ()):
+            if opening["salt"] is None:
+                shut += 1
+            else:
+                _check_opening(entry, opening)
+                opened += 1
+    withheld = sum("openings" not in entry for entry in entries)
+    return Docket(len(entries), withheld, opened, shut, bare[-1]["hash"])
+
+
+def _check_opening(entry: Mapping[str, Any], opening: Mapping[str, Any]) -> None:
+    digest, salt = bytes.fromhex(opening["commitment"]), bytes.fromhex(opening["salt"])
+    # A value is wrapped in its name, so that one can never be passed off as another.
+    named = list(opening["value"]) == [opening["name"]] and opening["commitment"] in entry["commitments"]
+    if not named or not commitments.opens(digest, salt, opening["value"]):
+        raise Broken(f"entry {entry['seq']}: “{opening['name']}” is not what was committed to")
+
+
+def check_receipt(receipt: str, keys: Mapping[str, Any], entries: Entries, case: str) -> dict[str, Any]:
+    """Verify a filing's receipt against the published keys and the docket it speaks of; its statement. Raises Broken.
+
+    A receipt names the head that the docket had right after the filing: a record rolled back since does not hold it.
+    """
+    try:
+        statement = sealing.verify(receipt, keys)
+    except EvidenceError as error:
+        raise Broken(f"the receipt does not hold: {error}") from error
+    head = next((entry["hash"] for entry in entries if entry["seq"] == statement["seq"]), None)
+    if statement["statement"] != "receipt" or statement["case"] != case or statement["head"] != head:
+        raise Broken("the receipt speaks of another docket than the one on file")
+    return statement
+
+
+def check_exhibit(statement: Mapping[str, Any], exhibit: Mapping[str, Any], content: bytes, entries: Entries) -> None:
+    """The bytes that are served are those of the receipt, and one Merkle root stands everywhere. Raises Broken."""
+    if not hashlib.sha256(content).hexdigest() == statement["sha256"] == exhibit["sha256"]:
+        raise Broken(f"the bytes of {exhibit['label']} are not those that were filed")
+    entry = next(entry for entry in entries if entry["seq"] == statement["seq"])
+    facts = next(one["value"]["facts"] for one in entry["openings"] if one["name"] == "facts")
+    if not facts["merkle_root"] == statement["merkle_root"] == exhibit["merkle_root"]:
+        raise Broken(f"{exhibit['label']} has not the same Merkle root in the docket, the receipt and the exhibit")

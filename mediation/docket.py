@@ -144,7 +144,7 @@ def open_case(
     session: Session, case: Case, actor: Actor, now: datetime, *, facts: Mapping[str, Any], private: Mapping[str, Any]
 ) -> Written:
     """Insert a new case together with the first entry of its docket."""
-    case.state, case.version, case.head = CaseState.OPENED, 0, bytes(32)
+    case.state, case.version, case.head = CaseState.OPENED.value, 0, bytes(32)
     case.opened_at = case.updated_at = now
     row = _next_entry(case, _Line(OPENED, None, actor, now, facts, private, PARTIES_SEE))
     session.add(case)

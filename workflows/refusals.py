@@ -64,6 +64,10 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "One side may file {limit} exhibits in a case.",
         "每一方在一个案件中最多提交 {limit} 份证据。",
     ),
+    "quote_does_not_stand": (
+        "The message does not say this, to the letter; its real text is in `real_text`.",
+        "该消息中没有这段原文，消息真实内容见 real_text。",
+    ),
     "not_offered_yet": (
         "'{value}' is not offered by this version of the service yet.",
         "本服务当前版本尚不支持“{value}”。",

@@ -11,7 +11,19 @@ from flask import Flask, Response, g, request
 from flask_smorest import Api
 from flask_swagger_ui import get_swaggerui_blueprint
 
-from mediation.api import actions, cases, docket, exhibits, gateway, health, history, interests, orders, problems
+from mediation.api import (
+    actions,
+    cases,
+    docket,
+    exhibits,
+    gateway,
+    health,
+    history,
+    interests,
+    orders,
+    problems,
+    proofs,
+)
 from mediation.db import new_id
 
 BLUEPRINTS = (
@@ -19,6 +31,7 @@ BLUEPRINTS = (
     actions.blueprint,
     docket.blueprint,
     exhibits.blueprint,
+    proofs.blueprint,
     history.blueprint,
     orders.blueprint,
     interests.blueprint,

@@ -52,6 +52,10 @@ class DocketEntrySchema(Schema):
     at = fields.String()
     type = fields.String()
     to = fields.String()
+
+    class Meta:
+        include = {"from": fields.String(allow_none=True)}  # noqa: RUF012 - `from` is a word of Python's
+
     commitments = fields.List(fields.String())
     openings = fields.List(fields.Nested(OpeningSchema))
 

@@ -170,7 +170,7 @@ def list_exhibits(call: Call, case: Case) -> Answer:
     return page_answer([_answer(call, one) for one in found], more)
 
 
-def _exhibit(call: Call, exhibit_id: str) -> Exhibit:
+def visible_exhibit(call: Call, exhibit_id: str) -> Exhibit:
     """The exhibit, if it is on a case of the caller's and theirs to see. Raises NotFound otherwise."""
     exhibit = call.session.get(Exhibit, path_id(exhibit_id, "exhibit_id"))
     if exhibit is None or (exhibit.visibility != docket.PARTIES_SEE and call.actor.role not in STAFF):
@@ -189,7 +189,7 @@ def _exhibit(call: Call, exhibit_id: str) -> Exhibit:
     answer=EXHIBIT,
 )
 def get_exhibit(call: Call, exhibit_id: str) -> Answer:
-    return Answer(_answer(call, _exhibit(call, exhibit_id)))
+    return Answer(_answer(call, visible_exhibit(call, exhibit_id)))
 
 
 @endpoint(
@@ -203,7 +203,7 @@ def get_exhibit(call: Call, exhibit_id: str) -> Answer:
     answer=list_of(ExhibitMessageSchema),
 )
 def list_exhibit_messages(call: Call, exhibit_id: str) -> Answer:
-    exhibit = _exhibit(call, exhibit_id)
+    exhibit = visible_exhibit(call, exhibit_id)
     asked = call.query(PAGE)
     start = after(asked, int) or 0
     message, opening = ExhibitMessage, ExhibitMessageOpening
@@ -236,7 +236,7 @@ def _content(exhibit_id: str) -> Response:
     house = services()
     actor = house.authenticator.actor(request.headers.get("Authorization"))
     with house.sessions.begin() as session:
-        exhibit = _exhibit(Call(house, actor, house.clock(), "en", session), exhibit_id)
+        exhibit = visible_exhibit(Call(house, actor, house.clock(), "en", session), exhibit_id)
     if exhibit.blob_key is None:
         raise NotFound()
     suffix = re.sub(r"[^a-z0-9]", "", exhibit.media_type.rpartition("/")[2])[:8]

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import Any
+
 import structlog
 from flask import Response, request
 from flask_smorest import Blueprint
 from marshmallow import Schema, fields, validate
+from sqlalchemy.orm import Session
 
 from mediation import gateways
-from mediation.api.calls import Answer, load, read_body, respond, services
+from mediation.api.calls import Answer, load, parse, read_body, respond, services
 from mediation.api.endpoint import V1, describe, mount
-from mediation.errors import InvalidBody
+from mediation.errors import InvalidBody, NotFound
 from mediation.models import Refund
 from mediation.operations import refunds
-from mediation.schemas import Id, MoneySchema
+from mediation.schemas import Id, MoneySchema, Text
+from mediation.settings import Settings
 
 blueprint = Blueprint("gateway", __name__, url_prefix=V1, description="The marketplace's payment gateway")
 log = structlog.get_logger("mediation.gateway")
@@ -25,7 +30,7 @@ class CallbackSchema(Schema):
     status = fields.String(required=True, validate=validate.OneOf(["settled", "failed"]))
     amount = fields.Nested(MoneySchema, required=True)
     reference = Id(allow_none=True)
-    why = Id(allow_none=True)
+    why = Text(500, allow_none=True)
 
 
 class CallbackAnswerSchema(Schema):
@@ -38,23 +43,36 @@ CALLBACK = CallbackSchema()
 def _callback() -> Response:
     house = services()
     raw = read_body(request, MAX_CALLBACK)
-    told = gateways.verified(house.settings, raw, {name.lower(): value for name, value in request.headers.items()})
-    body = load(CALLBACK, told)
-    now = house.clock()
+    gateways.verify(house.settings, raw, dict(request.headers))
+    body = load(CALLBACK, parse(raw, request.mimetype))
     with house.sessions.begin() as session:
-        refund = session.get(Refund, body["refund_id"])
-        if refund is not None and body["amount"] != {"amount": refund.amount_minor, "currency": refund.currency}:
-            # Applying it would make our book lie; refusing it makes the gateway's side look.
-            log.error("gateway_amount_differs", refund=str(refund.id))
-            raise InvalidBody(errors={"amount": ["Must be the amount of the refund."]})
-        if body["status"] == "settled":
-            applied = refunds.settle(session, body["refund_id"], now, reference=body.get("reference"))
-        else:
-            applied = refunds.fail(
-                session, body["refund_id"], now, failure=body.get("why") or "the gateway reported a failure"
-            )
+        _check(session, house.settings, body)
+        applied = _apply(session, body, house.clock())
     log.info("gateway_callback", refund=str(body["refund_id"]), status=body["status"], applied=applied)
     return respond(Answer({"applied": applied}))
+
+
+def _check(session: Session, settings: Settings, body: dict[str, Any]) -> None:
+    """Raises NotFound (no such refund, or one that never was this gateway's) or InvalidBody (another amount)."""
+    refund = session.get(Refund, body["refund_id"])
+    if refund is None:
+        raise NotFound("There is no such refund.")
+    if (refund.gateway or settings.gateway) != gateways.HttpGateway.name:
+        # The ledger settles its own; a settling from outside would have no movement in it.
+        log.error("gateway_callback_unexpected", refund=str(refund.id))
+        raise NotFound("There is no such refund.")
+    if body["amount"] != {"amount": refund.amount_minor, "currency": refund.currency}:
+        # Applying it would make our book lie; refusing it makes the gateway's side look.
+        log.error("gateway_amount_differs", refund=str(refund.id))
+        raise InvalidBody(errors={"amount": ["Must be the amount of the refund."]})
+
+
+def _apply(session: Session, body: dict[str, Any], now: datetime) -> bool:
+    if body["status"] == "settled":
+        return refunds.settle(session, body["refund_id"], now, reference=body.get("reference"))
+    failure = body.get("why") or "the gateway reported a failure"
+    # Callbacks are repeated: one about the try before a senior's retry must not fail the new one.
+    return refunds.fail(session, body["refund_id"], now, failure=failure, only_if_sent=True)
 
 
 mount(

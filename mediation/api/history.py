@@ -16,7 +16,7 @@ from mediation.api.answers import MoneyAnswerSchema, RemedyAnswerSchema
 from mediation.api.calls import Answer, Call
 from mediation.api.endpoint import ALL, V1, Hold, endpoint
 from mediation.api.lists import PageSchema, after, list_of, page_answer
-from mediation.models import Appeal, Case, Decision, Exhibit, ExhibitMessageOpening, Offer, Refund
+from mediation.models import Appeal, Case, Decision, Exhibit, ExhibitMessageOpening, Offer, Refund, Seal
 from mediation.schemas import money, rfc3339
 from workflows.states import PARTIES, STAFF
 
@@ -63,6 +63,9 @@ class DecisionSchema(Schema):
     approved_by = fields.String(required=True, allow_none=True)
     issued_at = fields.DateTime(required=True, allow_none=True)
     final_at = fields.DateTime(required=True, allow_none=True)
+    seal = fields.String(
+        required=True, allow_none=True, metadata={"description": "the docket's head when it was issued, signed (JWS)"}
+    )
     appeals = fields.List(fields.Nested(AppealAnswerSchema), required=True)
 
 
@@ -136,7 +139,11 @@ def list_decisions(call: Call, case: Case) -> Answer:
     appeals = call.session.scalars(select(Appeal).where(Appeal.case_id == case.id).order_by(Appeal.id)).all()
     words = queries.words(call.session, case, [one.seq for one in (*found, *appeals)])
     texts = _quoted_texts(call, case, [words[one.seq] for one in found])
-    items = [_decision(call, one, words, texts) | {"appeals": _appeals(one, appeals, words)} for one in found]
+    seals = _seals(call, case)
+    items = [
+        _decision(call, one, words, texts) | {"seal": seals.get(one.seq), "appeals": _appeals(one, appeals, words)}
+        for one in found
+    ]
     return page_answer(items, more)
 
 
@@ -208,6 +215,11 @@ def _quoted_texts(call: Call, case: Case, words: Sequence[Mapping[str, Any]]) ->
         .where(ExhibitMessageOpening.case_id == case.id, tuple_(Exhibit.label, ExhibitMessageOpening.seq).in_(wanted))
     )
     return {(label, seq): text for label, seq, text in rows}
+
+
+def _seals(call: Call, case: Case) -> dict[int, str]:
+    rows = call.session.execute(select(Seal.seq, Seal.jws).where(Seal.case_id == case.id))
+    return {row.seq: row.jws for row in rows}
 
 
 def _appeals(decision: Decision, appeals: Sequence[Appeal], words: Words) -> list[dict[str, Any]]:

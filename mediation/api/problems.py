@@ -38,8 +38,13 @@ def answer(error: Exception) -> Response:
     status = status_of(error)
     if isinstance(error, Refused):
         return problem(status, error.code, error.sentence(language_of(request)), **_of_refusal(error))
+    if isinstance(error, QuoteDoesNotStand):
+        # The one who quotes may read the message; its text goes to them and to no log.
+        refusal = Refused("quote_does_not_stand", field=error.field)
+        said = refusal.sentence(language_of(request))
+        return problem(status, refusal.code, said, **_of_refusal(refusal), real_text=error.real_text)
     if isinstance(error, EvidenceError):
-        return problem(status, error.code, error.detail, **_of_evidence(error))
+        return problem(status, error.code, error.detail, errors={error.field: [error.detail]} if error.field else None)
     if isinstance(error, MediationError):
         return problem(status, error.code, error.detail, errors=error.errors, **error.extra)
     _report(error)
@@ -74,16 +79,6 @@ def _of_refusal(error: Refused) -> dict[str, Any]:
         more["actions"] = list(error.possible)
     if error.field is not None:
         more["errors"] = {error.field: [error.sentence(language_of(request))]}
-    return more
-
-
-def _of_evidence(error: EvidenceError) -> dict[str, Any]:
-    more: dict[str, Any] = {}
-    if error.field is not None:
-        more["errors"] = {error.field: [error.detail]}
-    if isinstance(error, QuoteDoesNotStand):
-        # The one who quotes may read the message; its text goes to them and to no log.
-        more["real_text"] = error.real_text
     return more
 
 

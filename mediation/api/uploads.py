@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 import uuid
 from collections.abc import Iterator
@@ -15,9 +14,6 @@ from marshmallow import Schema, fields, validate
 from werkzeug.datastructures import FileStorage
 
 from evidence.admission import Admitted, admit
-from evidence.canonical import canonical
-from evidence.errors import NotAdmitted
-from evidence.leaves import seal_transcript
 from evidence.store import blob_key
 from evidence.transcripts import native
 from mediation import docket
@@ -31,7 +27,6 @@ from workflows.acts import Actor
 from workflows.refusals import Refused
 from workflows.states import STAFF, EvidenceType
 
-MAX_EXHIBIT = 10 * 1024 * 1024
 MULTIPART = "multipart/form-data"
 
 
@@ -68,14 +63,16 @@ def prepared(actor: Actor, case: uuid.UUID) -> Iterator[tuple[exhibits.Filing, b
     """What is filed, stored under its key, with the digest by which a repeated request is known."""
     if request.mimetype == MULTIPART:
         upload, meta = _upload()
-        with admit(cast(BinaryIO, upload.stream), filename=upload.filename or "", max_bytes=MAX_EXHIBIT) as admitted:
+        with admit(
+            cast(BinaryIO, upload.stream), filename=upload.filename or "", max_bytes=exhibits.MAX_EXHIBIT
+        ) as admitted:
             filing = _document(case, meta, admitted)
             _require_visibility(actor, filing)
             services().blobs.put(filing.blob_key, admitted.file)
             yield filing, orjson.dumps([meta, admitted.filename, admitted.sha256])
     else:
         raw = read_body(request)
-        filing, stored = _chat_log(case, load(CHAT_LOG, parse(raw, request.mimetype)))
+        filing, stored = exhibits.chat_log(case, load(CHAT_LOG, parse(raw, request.mimetype)))
         _require_visibility(actor, filing)
         services().blobs.put(filing.blob_key, io.BytesIO(stored))
         yield filing, raw
@@ -124,30 +121,3 @@ def _document(case: uuid.UUID, meta: dict[str, Any], admitted: Admitted) -> exhi
         blob_key=blob_key(str(case), str(exhibit_id), admitted.sha256),
         filename=admitted.filename,
     )
-
-
-def _chat_log(case: uuid.UUID, body: dict[str, Any]) -> tuple[exhibits.Filing, bytes]:
-    transcript = native.read(body["messages"], timezone=body["timezone"])
-    sealed, root = seal_transcript(transcript.messages)
-    stored = canonical(body)
-    if len(stored) > MAX_EXHIBIT:
-        raise NotAdmitted("messages", "too_large", f"a chat log may have {MAX_EXHIBIT} bytes at most", "too_large")
-    digest = hashlib.sha256(stored).hexdigest()
-    exhibit_id = new_id()
-    filing = exhibits.Filing(
-        exhibit_id=exhibit_id,
-        kind="chat_log",
-        title=body.get("title"),
-        visibility=body["visibility"],
-        sha256=digest,
-        size=len(stored),
-        media_type="application/json",
-        blob_key=blob_key(str(case), str(exhibit_id), digest),
-        timezone=body["timezone"],
-        messages=sealed,
-        merkle_root=root,
-        problems=[
-            {"message_seq": one.message_seq, "code": one.code, "detail": one.detail} for one in transcript.problems
-        ],
-    )
-    return filing, stored

@@ -43,6 +43,11 @@ def token(home: Path | None, hours: float, **claims: str | None) -> None:
       curl -H "Authorization: Bearer $(mediation token --role admin --subject me)" http://127.0.0.1:8080/v1/cases
     """
     loaded = settings.load(home=home)
+    if not loaded.token_key_path.exists():
+        # A key made here would sign tokens that no running API accepts.
+        raise settings.BadSetting(
+            f"TOKEN_KEY: there is no key at {loaded.token_key_path}; `mediation up` makes it, --home names the folder"
+        )
     try:
         click.echo(issue_token(loaded, lifetime=timedelta(hours=hours), **claims))  # type: ignore[arg-type]
     except ValueError as error:

@@ -7,8 +7,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from evidence import chain, commitments, sealing
+from evidence import chain, commitments, merkle, sealing
 from evidence.errors import EvidenceError
+from evidence.leaves import leaf_of
 from mediation.demo.errors import Broken
 
 Entries = Sequence[Mapping[str, Any]]
@@ -73,3 +74,21 @@ def check_exhibit(statement: Mapping[str, Any], exhibit: Mapping[str, Any], cont
     facts = next(one["value"]["facts"] for one in entry["openings"] if one["name"] == "facts")
     if not facts["merkle_root"] == statement["merkle_root"] == exhibit["merkle_root"]:
         raise Broken(f"{exhibit['label']} has not the same Merkle root in the docket, the receipt and the exhibit")
+
+
+def check_message(proof: Mapping[str, Any], merkle_root: str, text: str) -> None:
+    """Recompute a message's leaf and the Merkle root from its proof, and open what the leaf commits to. Raises Broken.
+
+    `merkle_root` and `text` are from elsewhere: the receipt, and the conversation as it was before it was filed.
+    """
+    leaf = proof["leaf"]
+    opened = {one["name"]: one for one in proof["openings"]}
+    for name, one in opened.items():
+        if not commitments.opens(bytes.fromhex(leaf[name]), bytes.fromhex(one["salt"]), one["value"]):
+            raise Broken(f"message {leaf['seq']}: {name} is not what was committed to")
+    if opened["c_text"]["value"] != text:
+        raise Broken(f"message {leaf['seq']} does not say what was filed")
+    path = [bytes.fromhex(part) for part in proof["path"]]
+    root = bytes.fromhex(merkle_root)
+    if not merkle.verify_inclusion(leaf_of(leaf), leaf["seq"] - 1, proof["size"], path, root):
+        raise Broken(f"message {leaf['seq']} is not under the Merkle root of the receipt")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import io
 import uuid
 from collections.abc import Mapping, Sequence
@@ -14,12 +13,7 @@ from typing import Any
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from evidence.canonical import canonical
-from evidence.leaves import seal_transcript
-from evidence.store import blob_key
-from evidence.transcripts import native
 from mediation import docket, services
-from mediation.db import new_id
 from mediation.demo.cases import Quarrel, quarrels
 from mediation.demo.people import cast
 from mediation.gateways import LedgerGateway
@@ -130,26 +124,9 @@ def _as_read(order: Mapping[str, Any]) -> dict[str, Any]:
 
 def _chat_log(house: Services, case: Case, body: Mapping[str, Any]) -> tuple[exhibits.Filing, str]:
     """A chat log prepared and stored as the API does it, and the key under which its bytes lie."""
-    transcript = native.read(body["messages"], timezone=body["timezone"])
-    sealed, root = seal_transcript(transcript.messages)
-    content = canonical({**body, "visibility": docket.PARTIES_SEE})
-    digest, exhibit = hashlib.sha256(content).hexdigest(), new_id()
-    key = blob_key(str(case.id), str(exhibit), digest)
-    house.blobs.put(key, io.BytesIO(content))
-    filing = exhibits.Filing(
-        exhibit_id=exhibit,
-        kind=body["kind"],
-        title=body["title"],
-        visibility=docket.PARTIES_SEE,
-        sha256=digest,
-        size=len(content),
-        media_type="application/json",
-        blob_key=key,
-        timezone=body["timezone"],
-        messages=sealed,
-        merkle_root=root,
-    )
-    return filing, key
+    filing, content = exhibits.chat_log(case.id, {**body, "visibility": docket.PARTIES_SEE})
+    house.blobs.put(filing.blob_key, io.BytesIO(content))
+    return filing, filing.blob_key
 
 
 def _claimed_refund(session: Session, case: uuid.UUID, at: datetime) -> Refund:

@@ -201,6 +201,10 @@ def check_receipt(play: Play, who: str) -> None:
     content = play.api.content(who, f"/exhibits/{play.exhibit['id']}/content")
     checks.check_exhibit(receipt, exhibit, content, entries)
     play.screen.checked(f"the {len(content)} bytes on file are those that were filed; one Merkle root everywhere")
+    seq = play.script.seq
+    proof = play.api.call(who, "GET", f"/exhibits/{play.exhibit['id']}/proof", seq=seq)
+    checks.check_message(proof, receipt["merkle_root"], play.script.messages[seq - 1]["text"])
+    play.screen.checked(f"message {seq}, recomputed, is one of the {proof['size']} under that root")
 
 
 def show_money(play: Play, who: str) -> None:

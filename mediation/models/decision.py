@@ -28,7 +28,8 @@ class Decision(Base):
             postgresql_where=text("status IN ('pending', 'issued')"),
         ),
         CheckConstraint(
-            "status IN ('pending', 'issued', 'final', 'overturned', 'returned', 'superseded', 'void')", name="status"
+            "status IN ('pending', 'issued', 'final', 'overturned', 'returned', 'superseded', 'upheld', 'void')",
+            name="status",
         ),
         CheckConstraint("amount_minor >= 0", name="amount"),
     )

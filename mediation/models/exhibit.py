@@ -48,7 +48,7 @@ class Exhibit(Base):
 
 
 class ExhibitMessage(Base):
-    """The lasting part of a message: what its Merkle leaf is made of. Append-only."""
+    """The lasting part of a message: its Merkle leaf (32 bytes) and what that is made of. Append-only."""
 
     __tablename__ = "exhibit_messages"
 
@@ -61,6 +61,7 @@ class ExhibitMessage(Base):
     c_text: Mapped[bytes]
     c_sender: Mapped[bytes]
     c_attachments: Mapped[bytes]
+    leaf: Mapped[bytes]
 
 
 class ExhibitMessageOpening(Base):

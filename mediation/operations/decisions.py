@@ -63,7 +63,7 @@ def decide(
         amount_minor=ruling.terms["amount_minor"],
         decision=_fact(ruling, number + 1, case.currency),
     )
-    _end_standing(session, case, "overturned" if on_appeal and not ruling.upholds else "superseded")
+    _end_standing(session, case, "upheld" if ruling.upholds else "overturned")
     row = {
         "id": new_id(),
         "case_id": case.id,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +14,13 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from evidence import labels
-from evidence.leaves import SealedMessage, attachments_value, sender_value
+from evidence.canonical import canonical
+from evidence.errors import NotAdmitted
+from evidence.leaves import SealedMessage, attachments_value, seal_transcript, sender_value
+from evidence.store import blob_key
+from evidence.transcripts import native
 from mediation import docket
+from mediation.db import new_id
 from mediation.models import Case, Exhibit
 from mediation.sealing import Sealer
 from workflows.acts import Actor
@@ -22,9 +28,11 @@ from workflows.refusals import Conflict
 from workflows.states import FINAL_STATES
 
 EXHIBITS_A_SIDE = 100
+MAX_EXHIBIT = 10 * 1024 * 1024
 
 _MESSAGES = (
-    "COPY exhibit_messages (case_id, exhibit_id, seq, role, sent_at, kind, c_text, c_sender, c_attachments) FROM STDIN"
+    "COPY exhibit_messages (case_id, exhibit_id, seq, role, sent_at, kind, c_text, c_sender, c_attachments, "
+    "leaf) FROM STDIN"
 )
 _OPENINGS = (
     "COPY exhibit_message_openings (case_id, exhibit_id, seq, text, text_salt, sender, sender_salt, attachments, "
@@ -49,6 +57,37 @@ class Filing:
     messages: Sequence[SealedMessage] | None = None
     merkle_root: bytes | None = None
     problems: Sequence[Mapping[str, Any]] = ()
+
+
+def chat_log(case: uuid.UUID, body: Mapping[str, Any]) -> tuple[Filing, bytes]:
+    """A chat log of JSON messages as a filing, and the bytes to be stored: the canonical form of what was sent.
+
+    Raises NotAdmitted naming the message at fault, or `messages` if there are more than MAX_EXHIBIT bytes of them.
+    """
+    transcript = native.read(body["messages"], timezone=body["timezone"])
+    sealed, root = seal_transcript(transcript.messages)
+    stored = canonical(dict(body))
+    if len(stored) > MAX_EXHIBIT:
+        raise NotAdmitted("messages", "too_large", f"a chat log may have {MAX_EXHIBIT} bytes at most", "too_large")
+    digest = hashlib.sha256(stored).hexdigest()
+    exhibit_id = new_id()
+    filing = Filing(
+        exhibit_id=exhibit_id,
+        kind="chat_log",
+        title=body.get("title"),
+        visibility=body["visibility"],
+        sha256=digest,
+        size=len(stored),
+        media_type="application/json",
+        blob_key=blob_key(str(case), str(exhibit_id), digest),
+        timezone=body["timezone"],
+        messages=sealed,
+        merkle_root=root,
+        problems=[
+            {"message_seq": one.message_seq, "code": one.code, "detail": one.detail} for one in transcript.problems
+        ],
+    )
+    return filing, stored
 
 
 def require_fileable(case: Case) -> None:
@@ -147,6 +186,7 @@ def _copy(session: Session, case: Case, exhibit: Exhibit, messages: Sequence[Sea
                     one.c_text.digest,
                     one.c_sender.digest,
                     one.c_attachments.digest,
+                    one.leaf,
                 )
             )
     with cursor.copy(_OPENINGS) as copy:

@@ -327,7 +327,7 @@ def _create_tables() -> None:
         sa.Column("issued_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("final_at", sa.DateTime(timezone=True), nullable=True),
         sa.CheckConstraint(
-            "status IN ('pending', 'issued', 'final', 'overturned', 'returned', 'superseded', 'void')",
+            "status IN ('pending', 'issued', 'final', 'overturned', 'returned', 'superseded', 'upheld', 'void')",
             name=op.f("ck_decisions_status"),
         ),
         sa.CheckConstraint("amount_minor >= 0", name=op.f("ck_decisions_amount")),
@@ -521,6 +521,7 @@ def _create_tables() -> None:
         sa.Column("c_text", sa.LargeBinary(), nullable=False),
         sa.Column("c_sender", sa.LargeBinary(), nullable=False),
         sa.Column("c_attachments", sa.LargeBinary(), nullable=False),
+        sa.Column("leaf", sa.LargeBinary(), nullable=False),
         sa.ForeignKeyConstraint(["case_id"], ["cases.id"], name=op.f("fk_exhibit_messages_case_id_cases")),
         sa.ForeignKeyConstraint(["exhibit_id"], ["exhibits.id"], name=op.f("fk_exhibit_messages_exhibit_id_exhibits")),
         sa.PrimaryKeyConstraint("case_id", "exhibit_id", "seq", name=op.f("pk_exhibit_messages")),

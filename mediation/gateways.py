@@ -3,11 +3,14 @@
 `ledger`  the embedded double-entry ledger: the payment and the case's settling are one transaction.
 `http`    a signed, idempotent POST to the marketplace; its answer, or a signed callback, tells the fate.
 
-Signatures both ways are those of Standard Webhooks (HMAC-SHA256 over id, time and body).
+Signatures both ways are those of Standard Webhooks (HMAC-SHA256 over id, time and body). docs/gateway.md is the
+protocol as a marketplace implements it.
 """
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -17,13 +20,17 @@ import httpx
 import orjson
 from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
-from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook, WebhookVerificationError
 
+from mediation.db import new_id
 from mediation.errors import BadSignature
-from mediation.models import Decision, Order, Refund
+from mediation.models import Case, Decision, Order, Refund
 from mediation.operations import refunds
 from mediation.schemas import money
-from mediation.settings import Settings
+from mediation.settings import BadSetting, Settings
+
+#: The most that is read of a gateway's answer, in bytes.
+MAX_ANSWER = 64 * 1024
 
 
 class Fate(StrEnum):
@@ -37,11 +44,17 @@ class Fate(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What a gateway answered: a fate, its own reference, and why it failed or is unknown."""
+    """What a gateway answered: a fate, its own reference, and why it failed or is unknown.
+
+    `why` may be the gateway's own words and is for the case's people only; `answer` (a status, the kind of an error)
+    may be logged. `applied`: the case was settled together with the payment.
+    """
 
     fate: Fate
     reference: str | None = None
     why: str | None = None
+    answer: str | None = None
+    applied: bool = False
 
 
 class Gateway(Protocol):
@@ -68,44 +81,54 @@ class LedgerGateway:
         reference = f"ledger:{refund.id}"
         with sessions.begin() as session:
             case = refunds.lock_case_under_way(session, refund.id)
-            if case is None:
-                return Reply(Fate.ACCEPTED)
-            shares = _shares(session, refund, case.seller_ref)
-            refunds.enter_in_ledger(session, refund, shares, case.buyer_ref, now)
-            refunds.settle(session, refund.id, now, reference=reference)
-        return Reply(Fate.SETTLED, reference=reference)
+            if case is not None:
+                refunds.enter_in_ledger(session, refund, _shares(session, case, refund), str(case.buyer_id), now)
+                refunds.settle(session, refund.id, now, reference=reference)
+        # One that is not under way any more has had its fate applied by whoever brought it.
+        return Reply(Fate.SETTLED, reference=reference, applied=True)
 
     def close(self) -> None:
         """Nothing is held."""
 
 
-def _shares(session: Session, refund: Refund, seller: str) -> dict[str, int]:
-    """Who bears the refund, by account: as the final decision splits the liability, else the seller alone."""
+def _shares(session: Session, case: Case, refund: Refund) -> dict[str, int]:
+    """Who bears the refund, by account: as the final decision splits the liability, else the seller alone.
+
+    Accounts name parties by our id for them, which is one per marketplace and says nothing about a person: entries
+    of the ledger stay for ever.
+    """
+    accounts = {"seller": f"seller:{case.seller_id}", "buyer": f"buyer:{case.buyer_id}"}
     liability = session.scalar(
-        select(Decision.liability).where(Decision.case_id == refund.case_id, Decision.status == "final")
+        select(Decision.liability)
+        .where(Decision.case_id == case.id, Decision.status == "final")
+        .order_by(Decision.number.desc())
+        .limit(1)
     )
     if not liability:
-        return {f"seller:{seller}": refund.amount_minor}
+        return {accounts["seller"]: refund.amount_minor}
     return {
-        f"seller:{seller}" if part["party"] == "seller" else str(part["party"]): part["amount_minor"]
-        for part in liability
+        accounts.get(part["party"], f"{part['party']}:{case.marketplace}"): part["amount_minor"] for part in liability
     }
 
 
 class HttpGateway:
-    """Asks the marketplace to pay, by POST {url} with the refund's id as Idempotency-Key.
+    """Asks the marketplace to pay, by POST to its URL with the refund's id as Idempotency-Key.
 
     2xx with {"status": "settled" | "failed" | "accepted"} is an answer; 4xx but 408, 409, 425 and 429 is a refusal;
-    anything else, and no answer in time, leaves the fate unknown.
+    anything else, and no answer in time, leaves the fate unknown. Raises BadSetting if URL or secret cannot be used.
     """
 
     name = "http"
     _TRANSIENT = frozenset({408, 409, 425, 429})
 
     def __init__(self, settings: Settings) -> None:
-        self._url = str(settings.gateway_url)
-        self._signer = Webhook(str(settings.gateway_secret))
-        self._client = httpx.Client(timeout=settings.gateway_timeout.total_seconds(), follow_redirects=False)
+        self._url = _url(settings)
+        self._signer = _signer(settings)
+        self._patience = settings.gateway_timeout.total_seconds()
+        # Compressed answers could unfold beyond the bound that they are read with.
+        self._client = httpx.Client(
+            timeout=self._patience, follow_redirects=False, headers={"accept-encoding": "identity"}
+        )
 
     def pay(self, sessions: sessionmaker[Session], refund: Refund, now: datetime) -> Reply:
         """Send the refund. No transaction is open while the network is asked."""
@@ -122,7 +145,8 @@ class HttpGateway:
                 "amount": money(refund.amount_minor, refund.currency),
             }
         ).decode()
-        message = f"refund-{refund.id}-{refund.attempts}"
+        # A new one each time: a receiver that drops message ids it has seen would leave a repeated try unanswered.
+        message = f"refund_{new_id()}"
         headers = {
             "content-type": "application/json",
             "idempotency-key": str(refund.id),
@@ -131,42 +155,79 @@ class HttpGateway:
             "webhook-signature": self._signer.sign(message, now, body),
         }
         try:
-            answer = self._client.post(self._url, content=body, headers=headers)
+            with self._client.stream("POST", self._url, content=body, headers=headers) as answer:
+                return self._read(answer.status_code, _told(answer, self._patience), refund)
         except httpx.HTTPError as error:
-            return Reply(Fate.UNKNOWN, why=type(error).__name__)
-        return self._read(answer)
+            kind = type(error).__name__
+            return Reply(Fate.UNKNOWN, why=f"no answer from the gateway ({kind})", answer=kind)
 
-    def _read(self, answer: httpx.Response) -> Reply:
-        if 400 <= answer.status_code < 500 and answer.status_code not in self._TRANSIENT:
-            return Reply(Fate.FAILED, why=f"gateway answered {answer.status_code}")
-        if not answer.is_success:
-            return Reply(Fate.UNKNOWN, why=f"gateway answered {answer.status_code}")
-        try:
-            told = orjson.loads(answer.content)
-            fate = Fate(told["status"])
-        except (orjson.JSONDecodeError, KeyError, TypeError, ValueError):
-            return Reply(Fate.UNKNOWN, why="gateway answered no status")
-        return Reply(fate, reference=_text(told.get("reference")), why=_text(told.get("why")))
+    def _read(self, status: int, told: Mapping[str, Any], refund: Refund) -> Reply:
+        said, why = f"gateway answered {status}", _words(told.get("why"))
+        if 400 <= status < 500 and status not in self._TRANSIENT:
+            return Reply(Fate.FAILED, why=why or said, answer=str(status))
+        if not 200 <= status < 300:
+            return Reply(Fate.UNKNOWN, why=said, answer=str(status))
+        if told.get("status") not in (Fate.SETTLED, Fate.FAILED, Fate.ACCEPTED):
+            return Reply(Fate.UNKNOWN, why="gateway answered no status", answer=f"{status} without a status")
+        if told.get("amount", money(refund.amount_minor, refund.currency)) != money(
+            refund.amount_minor, refund.currency
+        ):
+            # Settling would make our book lie, and asking again would hear the same.
+            return Reply(Fate.FAILED, why="the gateway told another amount", answer=f"{status} with another amount")
+        return Reply(Fate(told["status"]), _words(told.get("reference")), why, answer=str(status))
 
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
 
 
-def _text(value: object) -> str | None:
-    return value[:200] if isinstance(value, str) and value.isprintable() else None
+def _url(settings: Settings) -> str:
+    try:
+        url = httpx.URL(str(settings.gateway_url))
+    except httpx.InvalidURL as error:
+        raise BadSetting("GATEWAY_URL: must be an http(s) URL") from error
+    if url.scheme not in ("http", "https") or not url.host:
+        raise BadSetting("GATEWAY_URL: must be an http(s) URL")
+    return str(url)
+
+
+def _signer(settings: Settings) -> Webhook:
+    try:
+        return Webhook(str(settings.gateway_secret))
+    except (ValueError, EmptyWebhookSecretError) as error:
+        raise BadSetting("GATEWAY_SECRET: must be whsec_ and base64, as of Standard Webhooks") from error
+
+
+def _told(answer: httpx.Response, patience: float) -> Mapping[str, Any]:
+    """The JSON object in an answer; empty if there is none. Raises httpx.HTTPError on one too long or too slow."""
+    body, until = bytearray(), time.monotonic() + patience
+    for part in answer.iter_bytes():
+        body += part
+        if len(body) > MAX_ANSWER:
+            raise httpx.ReadError("The answer is too long.")
+        if time.monotonic() > until:
+            raise httpx.ReadTimeout("The answer trickles.")
+    try:
+        told = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return {}
+    return told if isinstance(told, dict) else {}
+
+
+def _words(value: object) -> str | None:
+    return value[:200] if isinstance(value, str) and value and value.isprintable() else None
 
 
 def gateway_of(settings: Settings) -> Gateway:
-    """The gateway that the settings name."""
+    """The gateway that the settings name. Raises BadSetting."""
     return HttpGateway(settings) if settings.gateway == "http" else LedgerGateway()
 
 
-def verified(settings: Settings, raw: bytes, headers: dict[str, str]) -> Any:
-    """The JSON of a callback whose signature holds and is at most five minutes old. Raises BadSignature."""
+def verify(settings: Settings, raw: bytes, headers: Mapping[str, str]) -> None:
+    """Raises BadSignature unless the callback's signature holds and is at most five minutes old."""
     if not settings.gateway_secret:
         raise BadSignature("No gateway is set up to call back.")
     try:
-        return Webhook(settings.gateway_secret).verify(raw.decode(), headers)
+        _signer(settings).verify(raw, dict(headers), json_parse=False)
     except (WebhookVerificationError, ValueError) as error:
         raise BadSignature() from error

@@ -19,24 +19,30 @@ from mediation.db import connection_options, driver_url
 
 SWEEP = "mediation.sweep_refunds"
 SCHEMA = "procrastinate"
+#: A sweep goes before the payments that wait, so that however many these are, it has its turn.
+SWEEP_PRIORITY = 10
 log = structlog.get_logger("mediation.jobs")
 
 
 def _connection(url: str) -> dict[str, Any]:
     """Connection arguments for a pool of psycopg's, with the application's role and the queue's schema."""
-    parsed = make_url(driver_url(url)).set(drivername="postgresql").difference_update_query(["options"])
+    parsed = make_url(driver_url(url)).set(drivername="postgresql")
+    asked = parsed.query.get("options", "")
+    asked = asked if isinstance(asked, str) else " ".join(asked)
     return {
-        "conninfo": parsed.render_as_string(hide_password=False),
+        "conninfo": parsed.difference_update_query(["options"]).render_as_string(hide_password=False),
         "kwargs": {
-            "options": f"{connection_options()} -c search_path={SCHEMA}",
+            "options": f"{asked} {connection_options()} -c search_path={SCHEMA}".strip(),
             "application_name": "mediation-queue",
+            "connect_timeout": 10,
         },
     }
 
 
 def worker_connector(url: str) -> procrastinate.PsycopgConnector:
     """The connector of a worker."""
-    return procrastinate.PsycopgConnector(**_connection(url), min_size=1, max_size=4)
+    # Where the database is away for longer than this, the worker is to notice and pause, and to be able to stop.
+    return procrastinate.PsycopgConnector(**_connection(url), min_size=1, max_size=4, timeout=3)
 
 
 class Hinter:
@@ -58,7 +64,9 @@ class Hinter:
                     self._open = True
             # One that is waiting already will find this refund too.
             with suppress(AlreadyEnqueued):
-                self._app.configure_task(SWEEP, queueing_lock=SWEEP, allow_unknown=True).defer(timestamp=0)
+                self._app.configure_task(SWEEP, queueing_lock=SWEEP, priority=SWEEP_PRIORITY, allow_unknown=True).defer(
+                    timestamp=0
+                )
         except ConnectorException as error:
             log.warning("hint_failed", error=type(error).__name__)
 

@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
+import signal
 import sys
+import traceback
 import uuid
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import Any
 
 import procrastinate
+import psycopg
 import structlog
-from procrastinate.exceptions import AlreadyEnqueued
+from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
 from procrastinate.jobs import Status
+from sqlalchemy.exc import InterfaceError, OperationalError
 
 from mediation import jobs, logs, paying
 from mediation.gateways import Gateway, gateway_of
@@ -22,7 +29,10 @@ CONCURRENCY = 4
 SWEEP_CRON = "* * * * * */2"  # every two seconds; the sixth field is seconds
 TIDY_CRON = "*/5 * * * *"
 PAY = "mediation.pay_refund"
-DRAIN_SECONDS = 15
+DRAIN_SECONDS = 12  # for jobs under way at a stop; less than a supervisor waits before it kills
+PAUSE_SECONDS = 2.0  # before looking for a lost database again
+#: How a database that is away or going away shows itself in what the worker uses of it.
+DATABASE_LOST = (ConnectorException, psycopg.OperationalError, OperationalError, InterfaceError)
 log = structlog.get_logger("mediation.worker")
 
 
@@ -35,40 +45,100 @@ def make_app(settings: Settings, services: Services, gateway: Gateway) -> procra
         paying.pay(services, gateway, uuid.UUID(refund_id))
 
     @app.periodic(cron=SWEEP_CRON)
-    @app.task(name=jobs.SWEEP, queueing_lock=jobs.SWEEP)
+    @app.task(name=jobs.SWEEP, queueing_lock=jobs.SWEEP, priority=jobs.SWEEP_PRIORITY)
     async def sweep_refunds(timestamp: int) -> None:
         """One job for each refund that is due, so that a slow gateway holds up nobody else's."""
-        for refund_id in await asyncio.to_thread(paying.due, services):
+        found = await asyncio.to_thread(paying.due, services)
+        if not found:
+            return
+        waiting = await app.job_manager.list_jobs_async(task=PAY, status=Status.TODO.value)
+        queued = {job.queueing_lock for job in waiting}
+        for refund_id, lock in ((one, f"{PAY}:{one}") for one in found):
+            if lock in queued:
+                continue
+            # Another worker's sweep may have been quicker.
             with suppress(AlreadyEnqueued):
-                await pay_refund.configure(queueing_lock=f"{PAY}:{refund_id}").defer_async(refund_id=str(refund_id))
+                await pay_refund.configure(queueing_lock=lock).defer_async(refund_id=str(refund_id))
 
     @app.periodic(cron=TIDY_CRON)
     @app.task(name="mediation.tidy_jobs", queueing_lock="mediation.tidy_jobs")
     async def tidy_jobs(timestamp: int) -> None:
         """Forget the jobs of workers that died; the sweep does what they left."""
         for job in await app.job_manager.get_stalled_jobs():
-            await app.job_manager.finish_job(job, status=Status.FAILED, delete_job=True)
+            # It may have ended meanwhile, or another worker may tidy too.
+            with suppress(ConnectorException):
+                await app.job_manager.finish_job(job, status=Status.FAILED, delete_job=True)
 
     return app
 
 
-def run(settings: Settings) -> None:
-    """Work until SIGTERM or SIGINT; a job under way is finished first."""
-    services = build(settings)
-    gateway = gateway_of(settings)
-    app = make_app(settings, services, gateway)
-    log.info("worker_started", gateway=gateway.name)
+async def report_failures(call: Callable[[], Awaitable[Any]], context: procrastinate.JobContext, worker: Any) -> Any:
+    """Log where a job failed and with what kind of error; the message may hold personal text and is left out.
+
+    The job is done with: what it owed is found again by the sweep, after the pause that its row says.
+    """
     try:
-        app.run_worker(
-            concurrency=CONCURRENCY,
-            fetch_job_polling_interval=1.0,
-            delete_jobs="always",
-            shutdown_graceful_timeout=DRAIN_SECONDS,
+        return await call()
+    except Exception as error:  # noqa: BLE001 - the outermost place that knows which job it was
+        log.error(
+            "job_failed",
+            job=context.job.task_name,
+            args=context.job.task_kwargs,
+            error=type(error).__name__,
+            sqlstate=getattr(getattr(error, "orig", None), "sqlstate", None),
+            where=[
+                f"{frame.filename}:{frame.lineno} {frame.name}" for frame in traceback.extract_tb(error.__traceback__)
+            ],
         )
-    finally:
-        gateway.close()
-        services.engine.dispose()
+        return None
+
+
+async def work(settings: Settings) -> None:
+    """Work until SIGTERM or SIGINT; jobs under way are finished first. Outlives a database that goes away.
+
+    Raises BadSetting.
+    """
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    stopping = asyncio.create_task(stop.wait())
+    while not stop.is_set():
+        shift = asyncio.create_task(_shift(settings))
+        await asyncio.wait({shift, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        shift.cancel()
+        try:
+            await shift
+        except asyncio.CancelledError:
+            break
+        except DATABASE_LOST as error:
+            log.warning("database_lost", error=type(error.__cause__ or error).__name__)
+        if not stop.is_set():
+            log.warning("worker_pauses", seconds=PAUSE_SECONDS)
+            await asyncio.wait({stopping}, timeout=PAUSE_SECONDS)
     log.info("worker_stopped")
+
+
+async def _shift(settings: Settings) -> None:
+    """Work until cancelled, or until the queue's connections break."""
+    services = await asyncio.to_thread(build, settings)
+    try:
+        gateway = gateway_of(settings)
+        try:
+            app = make_app(settings, services, gateway)
+            async with app.open_async():
+                log.info("worker_started", gateway=gateway.name)
+                await app.run_worker_async(
+                    concurrency=CONCURRENCY,
+                    fetch_job_polling_interval=1.0,
+                    delete_jobs="always",
+                    shutdown_graceful_timeout=DRAIN_SECONDS,
+                    install_signal_handlers=False,
+                    worker_middleware=[report_failures],
+                )
+        finally:
+            gateway.close()
+    finally:
+        services.engine.dispose()
 
 
 def main() -> None:
@@ -77,10 +147,11 @@ def main() -> None:
     try:
         settings = load()
         logs.configure(settings)
-        run(settings)
+        asyncio.run(work(settings))
     except BadSetting as error:
         sys.exit(f"Error: {error}")
 
 
 if __name__ == "__main__":
-    main()
+    # Imported under its own name: the queue takes tasks of `__main__` for a mistake and says so.
+    importlib.import_module("mediation.worker").main()

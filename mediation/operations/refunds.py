@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
+import structlog
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
@@ -26,7 +27,12 @@ GATEWAY = Actor(Role.GATEWAY, "gateway", "gateway", "-")
 SYSTEM = docket.SYSTEM
 #: Pauses between tries double up to this many times the first one.
 LONGEST_PAUSE = 720
+FAR_OFF = timedelta(days=36_500)
 UNDER_WAY = (RefundStatus.REQUESTED, RefundStatus.SENT)
+#: What can be told of a payment that our book has closed otherwise; kept on the refund for people to look into.
+PAID_TWICE = "paid_after_settled_elsewhere"
+TWO_REFERENCES = "settled_under_two_references"
+log = structlog.get_logger("mediation.refunds")
 
 
 def request(session: Session, case: Case, now: datetime) -> None:
@@ -50,17 +56,26 @@ def request(session: Session, case: Case, now: datetime) -> None:
     session.info["refund_requested"] = True
 
 
-def due(session: Session, now: datetime, *, limit: int = 100) -> list[uuid.UUID]:
+def due(session: Session, now: datetime, *, limit: int = 500) -> list[uuid.UUID]:
     """The refunds whose next try is due, oldest first."""
     query = select(Refund.id).where(Refund.status.in_(UNDER_WAY), Refund.next_try_at <= now)
     return list(session.scalars(query.order_by(Refund.next_try_at).limit(limit)))
 
 
-def claim(session: Session, refund_id: uuid.UUID, gateway: str, now: datetime, pause: timedelta) -> Refund | None:
+def claim(
+    session: Session,
+    refund_id: uuid.UUID,
+    gateway: str,
+    now: datetime,
+    pause: timedelta,
+    *,
+    give_up_after: timedelta = FAR_OFF,
+) -> Refund | None:
     """Take a due refund for one try, or None if it is not due any more or somebody else has it.
 
-    The try is counted and the next one set, growing apart, before anything is sent: a worker that dies in between
-    costs a pause, never a payment.
+    The try is counted and the next one set before anything is sent: a worker that dies in between costs a pause,
+    never a payment. Pauses grow; the last try falls on the end of `give_up_after`. The refund keeps the first gateway
+    that it was taken for, and the caller must send it through no other.
     """
     refund = session.scalar(
         select(Refund)
@@ -71,8 +86,10 @@ def claim(session: Session, refund_id: uuid.UUID, gateway: str, now: datetime, p
     if refund is None:
         return None
     refund.status = RefundStatus.SENT
-    refund.gateway = gateway
-    refund.next_try_at = now + pause * min(2**refund.attempts, LONGEST_PAUSE)
+    refund.gateway = refund.gateway or gateway
+    growing = pause * min(2**refund.attempts, LONGEST_PAUSE)
+    left = give_up_after - (now - refund.tries_since)
+    refund.next_try_at = now + min(growing, max(left, pause))
     refund.attempts += 1
     session.flush()
     return refund
@@ -89,15 +106,12 @@ def settle(
 ) -> bool:
     """The money has left. True if that was news; False if it was known, or came too late to matter to the case.
 
-    Raises NotFound. A payment reported after senior staff settled elsewhere is kept as an anomaly on the refund.
+    Raises NotFound. A payment reported after senior staff settled elsewhere is kept as an anomaly on the refund, and
+    so is one that is reported again under another reference: in both the money may have left twice.
     """
     case, refund = _locked(session, refund_id)
-    if refund.status == RefundStatus.SETTLED:
-        return False
-    if refund.status == RefundStatus.SETTLED_ELSEWHERE:
-        refund.anomaly = "paid_after_settled_elsewhere"
-        refund.gateway_reference = reference
-        session.flush()
+    if refund.status in (RefundStatus.SETTLED, RefundStatus.SETTLED_ELSEWHERE):
+        _compare(session, refund, reference)
         return False
     docket.advance(
         session,
@@ -117,13 +131,37 @@ def settle(
     return True
 
 
-def fail(session: Session, refund_id: uuid.UUID, now: datetime, *, failure: str, actor: Actor = GATEWAY) -> bool:
+def _compare(session: Session, refund: Refund, reference: str | None) -> None:
+    """What is told once more of a refund that our book has closed already: only a contradiction matters."""
+    known = refund.gateway_reference
+    if refund.status == RefundStatus.SETTLED_ELSEWHERE:
+        refund.anomaly, refund.gateway_reference = PAID_TWICE, known or reference
+    elif known is None:
+        refund.gateway_reference = reference
+    elif reference is not None and reference != known:
+        refund.anomaly = TWO_REFERENCES
+    if refund.anomaly is not None:
+        log.error("refund_anomaly", refund=str(refund.id), anomaly=refund.anomaly)
+    session.flush()
+
+
+def fail(
+    session: Session,
+    refund_id: uuid.UUID,
+    now: datetime,
+    *,
+    failure: str,
+    actor: Actor = GATEWAY,
+    only_if_sent: bool = False,
+) -> bool:
     """The refund did not go through, or nobody knows: senior staff must look. False if the case had moved on.
 
-    The money stays reserved. Raises NotFound.
+    `only_if_sent` is for news that may be old: a refund that is yet to be sent (again) cannot have failed, so what is
+    told then is about an earlier try. The money stays reserved. Raises NotFound.
     """
     case, refund = _locked(session, refund_id)
-    if refund.status not in UNDER_WAY:
+    expected = (RefundStatus.SENT,) if only_if_sent else UNDER_WAY
+    if refund.status not in expected:
         return False
     docket.advance(
         session,
@@ -132,8 +170,9 @@ def fail(session: Session, refund_id: uuid.UUID, now: datetime, *, failure: str,
         actor,
         now,
         changes={"escalation_reason": EscalationReason.REFUND_FAILED, "level": 1, "assignee": None},
+        # The gateway's own words: nobody knows what is in them, so they must be erasable.
+        private={"failure": failure},
         refund=str(refund.id),
-        failure=failure,
     )
     refund.status, refund.failure = RefundStatus.FAILED, failure
     session.flush()
@@ -175,7 +214,8 @@ def settle_elsewhere(session: Session, case: Case, actor: Actor, now: datetime, 
 def enter_in_ledger(session: Session, refund: Refund, shares: Mapping[str, int], buyer: str, now: datetime) -> None:
     """Write the movement into the double-entry ledger: each liable account debited, the buyer credited.
 
-    `shares` are minor units by account and sum to the refund; the ledger's key makes a second writing impossible.
+    `shares` are minor units by account and sum to the refund, else the commit is refused; the ledger's key makes a
+    second writing impossible. Entries stay for ever: `buyer` and the accounts name parties by our ids for them.
     """
     movements = [(account, -amount) for account, amount in shares.items() if amount]
     movements.append((f"buyer:{buyer}", refund.amount_minor))

@@ -13,13 +13,13 @@ from joserfc.jwk import OKPKey
 
 from mediation.errors import Unauthenticated
 from mediation.keys import read_or_make
+from mediation.schemas import ID_RULE, is_id
 from mediation.settings import Settings
 from workflows.acts import Actor
 from workflows.states import PARTIES, TOKEN_ROLES, Role
 
 ISSUER = "mediation"
 ALGORITHM = "Ed25519"  # RFC 9864
-MAX_ID = 128
 _REMEMBERED = 4096
 
 
@@ -46,8 +46,8 @@ def issue_token(
         raise ValueError(f"role: must be one of {', '.join(TOKEN_ROLES)}")
     claims = {"sub": subject, "acts_for": acts_for or subject, "marketplace": marketplace or settings.marketplace}
     for name, value in claims.items():
-        if not 0 < len(value) <= MAX_ID or not value.isprintable():
-            raise ValueError(f"{name}: must be 1 to {MAX_ID} printable characters")
+        if not is_id(value):
+            raise ValueError(f"{name}: {ID_RULE[0].lower()}{ID_RULE[1:]}")
     key = token_key(settings)
     now = int(time.time())
     body = {**claims, "iss": ISSUER, "role": role, "iat": now, "exp": now + int(lifetime.total_seconds())}
@@ -90,13 +90,13 @@ class Authenticator:
             claims = jwt.decode(token, self._key, algorithms=[ALGORITHM]).claims
             self._registry.validate(claims)
             ids = [claims["sub"], claims.get("acts_for", claims["sub"]), claims["marketplace"]]
-            if not all(isinstance(value, str) and 0 < len(value) <= MAX_ID for value in ids):
-                raise Unauthenticated("The token's sub, acts_for and marketplace must be short texts.")
+            if not all(isinstance(value, str) and is_id(value) for value in ids):
+                raise Unauthenticated(f"The token's sub, acts_for and marketplace: {ID_RULE}")
             role = Role(claims["role"])
             # Only a party is acted for: staff speak for themselves, so that their acts carry their own name.
             acts_for = ids[1] if role in PARTIES else ids[0]
             return Actor(role, ids[0], acts_for, ids[2]), int(claims["exp"])
-        except (JoseError, ValueError, TypeError) as error:
+        except (JoseError, ValueError, TypeError, RecursionError) as error:
             raise Unauthenticated(f"The access token is not accepted: {_why(error)}.") from error
 
 

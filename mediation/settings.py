@@ -5,6 +5,7 @@ A setting that is wrong stops the program with its name and the rule; nothing is
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -106,8 +107,18 @@ def _check(settings: Settings) -> None:
     if settings.gateway == "http":
         if not settings.gateway_url or not settings.gateway_url.startswith(("http://", "https://")):
             raise BadSetting("GATEWAY_URL: must be an http(s) URL when GATEWAY=http")
-        if not settings.gateway_secret:
-            raise BadSetting("GATEWAY_SECRET: must be set when GATEWAY=http (whsec_… as of Standard Webhooks)")
+        _check_secret(settings.gateway_secret)
     for name in ("gateway_timeout", "refund_retry_pause", "refund_give_up_after"):
         if getattr(settings, name) <= timedelta(0):
             raise BadSetting(f"{name.upper()}_SECONDS: must be more than zero")
+
+
+def _check_secret(secret: str | None) -> None:
+    """Standard Webhooks asks for 24 to 64 random bytes, in base64 after `whsec_`."""
+    rule = "GATEWAY_SECRET: must be whsec_ and 24 to 64 bytes in base64 (Standard Webhooks) when GATEWAY=http"
+    try:
+        key = base64.b64decode((secret or "").removeprefix("whsec_"), validate=True)
+    except ValueError as error:
+        raise BadSetting(rule) from error
+    if not 24 <= len(key) <= 64:
+        raise BadSetting(rule)

@@ -11,7 +11,7 @@ from marshmallow import Schema, fields, validate
 
 from mediation import docket
 from mediation.api.answers import CaseSchema, case_answer, remedy_answer
-from mediation.api.calls import Answer, Call, case_headers, path_id, run
+from mediation.api.calls import Answer, Call, case_headers, path_id, require_version, run
 from mediation.api.deciding import DecideSchema
 from mediation.api.endpoint import V1, describe, mount
 from mediation.models import Case
@@ -129,11 +129,10 @@ def _mount(action: str, schema: Schema, operation: Operation, summary: str) -> N
         call.case_id = path_id(case_id, "case_id")
         case = docket.lock(call.session, call.case_id, call.actor)
         docket.require_role(action, call.actor)
-        call.require_version(case)
+        require_version(case)
         docket.require_state(case, action, call.actor)
         body = call.body(schema)
-        call.actor = docket.with_interests(call.session, call.actor)
-        docket.check(case, action, call.actor, call.now)
+        docket.check(case, action, call.informed_actor(), call.now)
         if call.query(DRY_RUN if action == "decide" else NOTHING).get("dry_run"):
             return _rehearsed(call, case, operation, body)
         operation(call, case, body)

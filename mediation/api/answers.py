@@ -11,7 +11,8 @@ from mediation import docket, queries
 from mediation.api.calls import Call
 from mediation.models import Case, Order, Party
 from mediation.schemas import money, rfc3339
-from workflows.states import PARTIES, STAGE_OF, CaseState, Role
+from workflows.acts import Actor
+from workflows.states import PARTIES, STAGE_OF, CaseState, EscalationReason, Role
 
 #: Fields of an order that only say when something happened.
 _ORDER_TIMES = ("paid_at", "ship_by", "shipped_at", "delivered_at", "receipt_confirmed_at")
@@ -135,9 +136,9 @@ def _case(call: Call, case: Case, claims: list[dict[str, Any]]) -> dict[str, Any
         "seller": party_answer(case.seller, masked=actor.role is Role.BUYER),
         "claims": claims,
         "assignee": case.assignee if actor.role not in PARTIES else None,
-        "queue": case.queue,
+        "queue": case.queue if actor.role not in PARTIES else None,
         "level": case.level,
-        "escalation_reason": case.escalation_reason,
+        "escalation_reason": _escalation_reason(case, actor),
         "outcome": case.outcome,
         "remedy": remedy_answer(case.remedy),
         "opened_at": rfc3339(case.opened_at),
@@ -149,10 +150,17 @@ def _case(call: Call, case: Case, claims: list[dict[str, Any]]) -> dict[str, Any
     }
 
 
+def _escalation_reason(case: Case, actor: Actor) -> str | None:
+    """Parties are not told that a sum is above an authority: it would tell them of a decision that waits."""
+    if actor.role in PARTIES and case.escalation_reason == EscalationReason.AMOUNT_OVER_AUTHORITY:
+        return None
+    return case.escalation_reason
+
+
 def _actions(call: Call, case: Case) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     open_now, closed_now = [], []
     mine = case.waiting_on == call.actor.role or (case.waiting_on == "both" and call.actor.role in PARTIES)
-    for name, refusal in docket.options(case, call.actor, call.now):
+    for name, refusal in docket.options(case, call.informed_actor(), call.now):
         if refusal is None:
             href = f"/v1/cases/{case.id}/actions/{name}"
             open_now.append({"name": name, "href": href, "method": "POST", "due_at": None, "mandatory": mine})
@@ -188,8 +196,8 @@ def party_answer(party: Party, *, masked: bool = False) -> dict[str, Any]:
 
 
 def mask(name: str | None) -> str | None:
-    """A name of which only the first character is left."""
-    return None if name is None else f"{name[0]}**"
+    """A name of which only the first character is left, and not even that of a name of one."""
+    return None if name is None else f"{name[0] if len(name) > 1 else ''}**"
 
 
 def remedy_answer(remedy: Mapping[str, Any] | None) -> dict[str, Any] | None:

@@ -18,7 +18,7 @@ from flask import Request, Response, current_app, request
 from marshmallow import Schema, ValidationError
 from sqlalchemy.orm import Session
 
-from mediation import idempotency
+from mediation import docket, idempotency
 from mediation.errors import (
     BodyTooLarge,
     InvalidBody,
@@ -51,6 +51,14 @@ class Call:
     raw: bytes = b""
     after_commit: list[Callable[[], None]] = field(default_factory=list)
     case_id: uuid.UUID | None = None
+    _informed: bool = False
+
+    def informed_actor(self) -> Actor:
+        """The caller with the interests they have declared, read once."""
+        if not self._informed:
+            self.actor = docket.with_interests(self.session, self.actor)
+            self._informed = True
+        return self.actor
 
     def body(self, schema: Schema) -> dict[str, Any]:
         """The JSON body as the schema has it. Raises MalformedBody, UnsupportedMediaType or InvalidBody."""
@@ -67,15 +75,6 @@ class Call:
         """Raises NotAllowed unless the caller has one of these roles."""
         if self.actor.role not in roles:
             raise NotAllowed()
-
-    def require_version(self, case: Case) -> None:
-        """Raises StaleVersion if If-Match names another version of the case than the one that was locked."""
-        wanted = request.headers.get("If-Match")
-        if wanted is None:
-            return
-        found = [match for match in map(_TAG.fullmatch, wanted.split(",")) if match]
-        if not any(match["any"] or int(match["version"]) == case.version for match in found):
-            raise StaleVersion(version=case.version)
 
 
 @dataclass(slots=True)
@@ -121,6 +120,16 @@ def run(view: View, /, raw: bytes | None = None, **path: Any) -> Response:
     for effect in call.after_commit:
         effect()
     return response
+
+
+def require_version(case: Case) -> None:
+    """Raises StaleVersion if If-Match names another version of the case than the one that was read."""
+    wanted = request.headers.get("If-Match")
+    if wanted is None:
+        return
+    found = [match for match in map(_TAG.fullmatch, wanted.split(",")) if match]
+    if not any(match["any"] or int(match["version"]) == case.version for match in found):
+        raise StaleVersion(version=case.version)
 
 
 def respond(answer: Answer) -> Response:

@@ -11,10 +11,11 @@ from mediation.api.calls import Answer, Call, case_headers
 from mediation.api.endpoint import ALL, V1, Hold, endpoint
 from mediation.api.lists import PageSchema, list_of, page_until
 from mediation.api.orders import LineSchema, OrderSchema
+from mediation.errors import InvalidBody
 from mediation.models import Case
 from mediation.operations import filing
 from mediation.schemas import MAX_STATEMENT, Id, Instant, MoneySchema, OneOf, PartySchema, Text
-from workflows.states import CaseState, Queue, Reason, Request, Role, Stage, WaitingOn
+from workflows.states import PARTIES, CaseState, Queue, Reason, Request, Role, Stage, WaitingOn
 
 blueprint = Blueprint("cases", __name__, url_prefix=V1, description="Disputes between a buyer and a seller")
 
@@ -97,6 +98,8 @@ def open_case(call: Call) -> Answer:
 )
 def list_cases(call: Call) -> Answer:
     asked = call.query(LIST_CASES)
+    if call.actor.role in PARTIES and (inner := [name for name in ("queue", "assignee") if name in asked]):
+        raise InvalidBody(errors={name: ["Is not for parties to ask by."] for name in inner})
     found, cursor = queries.cases(
         call.session,
         call.actor,

@@ -18,6 +18,7 @@ from mediation.docket import PARTIES_SEE, STAFF_SEE
 from mediation.errors import NotAllowed
 from mediation.models import Case, DocketEntry, DocketOpening
 from mediation.operations import messages
+from mediation.operations.exhibits import require_fileable
 from mediation.schemas import MAX_STATEMENT, OneOf, Text, rfc3339
 from workflows.states import PARTIES, STAFF, Role
 
@@ -195,6 +196,7 @@ def _author(call: Call, author: dict[str, Any]) -> dict[str, Any]:
     status=201,
 )
 def post_message(call: Call, case: Case) -> Answer:
+    require_fileable(case)
     body = call.body(POST)
     if body["visibility"] == STAFF_SEE and call.actor.role not in STAFF:
         raise NotAllowed("Only staff write internal notes.")

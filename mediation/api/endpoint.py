@@ -14,7 +14,7 @@ from flask_smorest import Blueprint
 from marshmallow import Schema
 
 from mediation import docket
-from mediation.api.calls import Answer, Call, path_id, run
+from mediation.api.calls import Answer, Call, path_id, require_version, run
 from workflows.states import TOKEN_ROLES, Role
 
 ALL = frozenset(TOKEN_ROLES)
@@ -58,7 +58,7 @@ def endpoint(
             get = docket.lock if hold is Hold.LOCK else docket.find
             case = get(call.session, call.case_id, call.actor)
             call.require(*roles)
-            call.require_version(case)
+            require_version(case)
             return view(call, case, **path)
 
         def handler(**path: Any) -> Response:

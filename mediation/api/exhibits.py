@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from mediation import docket, queries
 from mediation.api.answers import mask
-from mediation.api.calls import Answer, Call, case_headers, path_id, run, services
+from mediation.api.calls import Answer, Call, case_headers, path_id, require_version, run, services
 from mediation.api.docket import WRITERS
 from mediation.api.endpoint import ALL, V1, Hold, describe, endpoint, mount
 from mediation.api.lists import PageSchema, after, list_of, page_answer
@@ -71,6 +71,7 @@ def _file_exhibit(case_id: str) -> Response:
         found = docket.find(session, case, actor)
         if actor.role not in WRITERS:
             raise NotAllowed()
+        require_version(found)
         exhibits.require_fileable(found)
     with prepared(actor, case) as (filing, digest):
         filed: list[Exhibit] = []
@@ -78,7 +79,7 @@ def _file_exhibit(case_id: str) -> Response:
         def view(call: Call) -> Answer:
             call.case_id = case
             locked = docket.lock(call.session, case, call.actor)
-            call.require_version(locked)
+            require_version(locked)
             exhibit, receipt = exhibits.file(call.session, locked, call.actor, call.now, filing, sealer=house.sealer)
             filed.append(exhibit)
             headers = {"Location": f"{V1}/exhibits/{exhibit.id}", **case_headers(locked)}

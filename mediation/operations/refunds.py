@@ -193,9 +193,18 @@ def retry(session: Session, case: Case, actor: Actor, now: datetime, body: Mappi
 
 def settle_elsewhere(session: Session, case: Case, actor: Actor, now: datetime, body: Mapping[str, Any]) -> None:
     """The money went another way, and an exhibit on file proves it. Irreversible: the case is refunded."""
-    proof = session.scalar(select(Exhibit).where(Exhibit.case_id == case.id, Exhibit.label == body["proof"]))
+    proof = session.scalar(
+        select(Exhibit).where(
+            # The docket names it to both sides, so both must be able to see it.
+            Exhibit.case_id == case.id,
+            Exhibit.label == body["proof"],
+            Exhibit.visibility == docket.PARTIES_SEE,
+        )
+    )
     if proof is None:
-        raise InvalidBody(errors={"proof": ["Must be the label of an exhibit on file, such as M-1."]})
+        raise InvalidBody(
+            errors={"proof": ["Must be the label of an exhibit on file for both sides to see, such as M-1."]}
+        )
     docket.advance(
         session,
         case,

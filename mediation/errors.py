@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from evidence.errors import EvidenceError, NotAdmitted, QuoteDoesNotStand
+from evidence.errors import NotAdmitted, NotCanonical, QuoteDoesNotStand
 from workflows.refusals import Conflict, NotPermitted, Refused, WrongState
 
 FieldErrors = Mapping[str, list[str]]
@@ -142,7 +142,7 @@ _STATUS_OF: tuple[tuple[type[Exception], int], ...] = (
     (Refused, 422),
     (NotAdmitted, 422),
     (QuoteDoesNotStand, 422),
-    (EvidenceError, 422),
+    (NotCanonical, 422),
 )
 _ADMISSION_STATUS = {"too_large": 413, "unsupported_type": 415, "refused": 422}
 

@@ -11,6 +11,7 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
+import orjson
 from flask import Request, Response
 from sqlalchemy import insert, select
 from sqlalchemy import text as sql
@@ -55,6 +56,17 @@ class Attempt:
         )
 
 
+def _caller(actor: Actor) -> str:
+    """One name for one caller: as JSON, so that no two lists of ids read the same."""
+    return orjson.dumps([actor.role, actor.subject, actor.acts_for]).decode()
+
+
+def is_known(session: Session, request: Request, actor: Actor) -> bool:
+    """Whether the request's key has an answer already, of this request or of another one."""
+    key = request.headers.get("Idempotency-Key")
+    return key is not None and session.get(IdempotentAnswer, (actor.marketplace, _caller(actor), key)) is not None
+
+
 def begin(session: Session, request: Request, actor: Actor, raw: bytes) -> Attempt | None:
     """Look the request's key up; None if it has none.
 
@@ -65,7 +77,7 @@ def begin(session: Session, request: Request, actor: Actor, raw: bytes) -> Attem
         return None
     if not 0 < len(key) <= MAX_KEY or not key.isprintable():
         raise InvalidBody(errors={"Idempotency-Key": [f"Must be 1 to {MAX_KEY} printable characters."]})
-    caller = f"{actor.role}:{actor.subject}:{actor.acts_for}"
+    caller = _caller(actor)
     digest = hashlib.sha256(
         b"\x00".join([request.method.encode(), request.full_path.encode(), request.mimetype.encode(), raw])
     ).digest()

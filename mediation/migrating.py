@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from threading import Lock
 
 from alembic import command
 from alembic.config import Config
@@ -20,6 +21,8 @@ HEAD = (MIGRATIONS / "HEAD").read_text(encoding="utf-8").strip()
 
 #: The oldest major version of PostgreSQL that is supported.
 OLDEST = 15
+
+_ALEMBIC = Lock()
 
 
 def _config(connection: Connection) -> Config:
@@ -56,7 +59,9 @@ def _run(url: str, step: Callable[[Config], None]) -> None:
     try:
         with engine.connect() as connection:
             _require_version(connection)
-            step(_config(connection))
+            # Alembic keeps what it is at in variables of the process.
+            with _ALEMBIC:
+                step(_config(connection))
     finally:
         engine.dispose()
 

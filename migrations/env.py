@@ -16,6 +16,8 @@ from mediation.db import make_engine
 
 #: One upgrade at a time, whoever starts it: an advisory lock held to the end of the transaction.
 MIGRATION_LOCK = 0x6D656469
+#: Milliseconds. A migration may run long, but must not stand in a queue for locks that stops everyone behind it.
+LIMITS = {"lock_timeout": 5_000, "statement_timeout": 0}
 
 
 def _is_ours(_object: object, name: str | None, type_: str, _reflected: bool, _compare_to: object) -> bool:
@@ -30,7 +32,12 @@ def run(connection: Connection) -> None:
         compare_server_default=True,
     )
     with context.begin_transaction():
+        # Whoever comes second waits for as long as the first takes; only then do the limits hold again.
+        for limit in LIMITS:
+            connection.exec_driver_sql(f"SET LOCAL {limit} = 0")
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({MIGRATION_LOCK})")
+        for limit, value in LIMITS.items():
+            connection.exec_driver_sql(f"SET LOCAL {limit} = {value}")
         context.run_migrations()
 
 

@@ -147,10 +147,14 @@ def nothing_is_next(case: CaseLike, act: Act) -> bool:
     return not act.facts.get("legs")
 
 
+def is_within(amount_minor: int, authority_minor: int | None) -> bool:
+    """Whether a sum is at most an authority; both in minor units, no authority meaning no limit."""
+    return authority_minor is None or amount_minor <= authority_minor
+
+
 def within_authority(case: CaseLike, act: Act) -> bool:
-    """The sum ordered is at most the decider's authority; both in minor units, no authority meaning no limit."""
-    authority = act.facts.get("authority_minor")
-    return authority is None or act.facts["amount_minor"] <= authority
+    """The sum ordered is at most the decider's authority."""
+    return is_within(act.facts["amount_minor"], act.facts.get("authority_minor"))
 
 
 def above_authority(case: CaseLike, act: Act) -> bool:

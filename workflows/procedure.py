@@ -83,7 +83,7 @@ STEPS: tuple[Step, ...] = (
         S.UNDER_REVIEW,
         guards=(g.an_offer_was_made,),
     ),
-    Step("request_mediation", (CLOCK,), (S.SELLER_NOTIFIED, S.NEGOTIATING), S.UNDER_REVIEW),
+    Step("request_mediation", (CLOCK,), TALKS, S.UNDER_REVIEW),
     Step(
         "withdraw",
         (BUYER,),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from flask import Response, request
@@ -11,17 +12,18 @@ from flask_smorest import Blueprint
 from marshmallow import Schema, fields
 from sqlalchemy import select
 
-from mediation import docket, queries
+from mediation import docket, idempotency
 from mediation.api.answers import mask
 from mediation.api.calls import Answer, Call, case_headers, path_id, require_version, run, services
 from mediation.api.docket import WRITERS
 from mediation.api.endpoint import ALL, V1, Hold, describe, endpoint, mount
 from mediation.api.lists import PageSchema, after, list_of, page_answer
-from mediation.api.uploads import CHAT_LOG, MULTIPART, prepared
+from mediation.api.uploads import CHAT_LOG, MULTIPART, Upload, prepared
 from mediation.errors import NotAllowed, NotFound
 from mediation.models import Case, Exhibit, ExhibitMessage, ExhibitMessageOpening
 from mediation.operations import exhibits
 from mediation.schemas import rfc3339
+from mediation.services import Services
 from workflows.states import PARTIES, STAFF
 
 blueprint = Blueprint("exhibits", __name__, url_prefix=V1, description="Evidence: filed once, never changed")
@@ -61,9 +63,7 @@ EXHIBIT, PAGE = ExhibitSchema(), PageSchema()
 
 
 def _file_exhibit(case_id: str) -> Response:
-    """The file is judged and stored before the case is locked: nobody waits for an upload. What does not become an
-    exhibit after all is deleted again.
-    """
+    """The file is judged and stored before the case is locked: nobody waits for an upload."""
     house = services()
     actor = house.authenticator.actor(request.headers.get("Authorization"))
     case = path_id(case_id, "case_id")
@@ -71,28 +71,41 @@ def _file_exhibit(case_id: str) -> Response:
         found = docket.find(session, case, actor)
         if actor.role not in WRITERS:
             raise NotAllowed()
-        require_version(found)
-        exhibits.require_fileable(found)
-    with prepared(actor, case) as (filing, digest):
-        filed: list[Exhibit] = []
+        # A retry gets its first answer, however the case went on since.
+        if not idempotency.is_known(session, request, actor):
+            require_version(found)
+            exhibits.require_fileable(found)
+    with prepared(actor, case) as upload, _stored(house, upload):
 
         def view(call: Call) -> Answer:
             call.case_id = case
             locked = docket.lock(call.session, case, call.actor)
             require_version(locked)
-            exhibit, receipt = exhibits.file(call.session, locked, call.actor, call.now, filing, sealer=house.sealer)
-            filed.append(exhibit)
+            exhibit, receipt = exhibits.file(
+                call.session, locked, call.actor, call.now, upload.filing, sealer=house.sealer
+            )
             headers = {"Location": f"{V1}/exhibits/{exhibit.id}", **case_headers(locked)}
             return Answer(_answer(call, exhibit) | {"receipt": receipt}, 201, headers)
 
-        kept = False
-        try:
-            response = run(view, raw=digest)
-            kept = bool(filed)
-        finally:
-            if not kept:
-                house.blobs.delete(filing.blob_key)
-    return response
+        return run(view, raw=upload.digest)
+
+
+@contextmanager
+def _stored(house: Services, upload: Upload) -> Iterator[None]:
+    """The bytes in the blob store; taken away again if no exhibit came of them.
+
+    Whether one did is asked of the database, for a commit whose answer was lost has happened all the same. Where it
+    cannot be asked the bytes stay: a blob that nothing names harms nobody, an exhibit without its bytes does.
+    """
+    key = upload.filing.blob_key
+    try:
+        house.blobs.put(key, upload.content)
+        yield
+    finally:
+        with house.sessions.begin() as session:
+            filed = session.get(Exhibit, upload.filing.exhibit_id) is not None
+        if not filed:
+            house.blobs.delete(key)
 
 
 _FILING = describe(
@@ -167,8 +180,11 @@ def list_exhibits(call: Call, case: Case) -> Answer:
     query = select(Exhibit).where(Exhibit.case_id == case.id)
     if call.actor.role not in STAFF:
         query = query.where(Exhibit.visibility == docket.PARTIES_SEE)
-    found, more = queries.page(call.session, query, Exhibit.id, after=after(asked, uuid.UUID), limit=asked["limit"])
-    return page_answer([_answer(call, one) for one in found], more)
+    # By the number of the entry and not by id: an exhibit has its id before it has its place.
+    query = query.where(Exhibit.seq > (after(asked, int) or 0)).order_by(Exhibit.seq).limit(asked["limit"] + 1)
+    found = call.session.scalars(query).all()
+    page = found[: asked["limit"]]
+    return page_answer([_answer(call, one) for one in page], page[-1].seq if len(found) > len(page) else None)
 
 
 def visible_exhibit(call: Call, exhibit_id: str) -> Exhibit:

@@ -43,7 +43,7 @@ def answer(error: Exception) -> Response:
         refusal = Refused("quote_does_not_stand", field=error.field)
         said = refusal.sentence(language_of(request))
         return problem(status, refusal.code, said, **_of_refusal(refusal), real_text=error.real_text)
-    if isinstance(error, EvidenceError):
+    if isinstance(error, EvidenceError) and status < 500:
         return problem(status, error.code, error.detail, errors={error.field: [error.detail]} if error.field else None)
     if isinstance(error, MediationError):
         return problem(status, error.code, error.detail, errors=error.errors, **error.extra)

@@ -6,7 +6,8 @@ import io
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, BinaryIO, cast
+from dataclasses import dataclass
+from typing import IO, Any, BinaryIO, cast
 
 import orjson
 from flask import request
@@ -17,7 +18,7 @@ from evidence.admission import Admitted, admit
 from evidence.store import blob_key
 from evidence.transcripts import native
 from mediation import docket
-from mediation.api.calls import MAX_UPLOAD, load, parse, read_body, services
+from mediation.api.calls import MAX_UPLOAD, load, parse, read_body
 from mediation.api.docket import Visibility
 from mediation.db import new_id
 from mediation.errors import BodyTooLarge, InvalidBody, NotAllowed
@@ -58,24 +59,29 @@ class FileMetaSchema(Schema):
 CHAT_LOG, META = FileChatLogSchema(), FileMetaSchema()
 
 
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """What is to be filed, its bytes, and the digest by which a repeated request is known."""
+
+    filing: exhibits.Filing
+    content: IO[bytes]
+    digest: bytes
+
+
 @contextmanager
-def prepared(actor: Actor, case: uuid.UUID) -> Iterator[tuple[exhibits.Filing, bytes]]:
-    """What is filed, stored under its key, with the digest by which a repeated request is known."""
+def prepared(actor: Actor, case: uuid.UUID) -> Iterator[Upload]:
+    """The request's body, judged. Raises NotAdmitted, InvalidBody and the like, NotAllowed, Refused."""
     if request.mimetype == MULTIPART:
-        upload, meta = _upload()
-        with admit(
-            cast(BinaryIO, upload.stream), filename=upload.filename or "", max_bytes=exhibits.MAX_EXHIBIT
-        ) as admitted:
-            filing = _document(case, meta, admitted)
+        part, meta = _upload()
+        with admit(cast(BinaryIO, part.stream), filename=part.filename or "", max_bytes=exhibits.MAX_EXHIBIT) as file:
+            filing = _document(case, meta, file)
             _require_visibility(actor, filing)
-            services().blobs.put(filing.blob_key, admitted.file)
-            yield filing, orjson.dumps([meta, admitted.filename, admitted.sha256])
+            yield Upload(filing, file.file, orjson.dumps([meta, file.filename, file.sha256]))
     else:
         raw = read_body(request)
         filing, stored = exhibits.chat_log(case, load(CHAT_LOG, parse(raw, request.mimetype)))
         _require_visibility(actor, filing)
-        services().blobs.put(filing.blob_key, io.BytesIO(stored))
-        yield filing, raw
+        yield Upload(filing, io.BytesIO(stored), raw)
 
 
 def _require_visibility(actor: Actor, filing: exhibits.Filing) -> None:

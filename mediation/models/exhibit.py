@@ -6,7 +6,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from mediation.db import Base, new_id
@@ -21,7 +21,7 @@ class Exhibit(Base):
     __tablename__ = "exhibits"
     __table_args__ = (
         UniqueConstraint("case_id", "label"),
-        Index("ix_exhibits_case", "case_id", "id"),
+        UniqueConstraint("case_id", "seq"),
         CheckConstraint("visibility IN ('parties', 'staff')", name="visibility"),
     )
 

@@ -18,6 +18,7 @@ from mediation.operations import findings as checking
 from mediation.operations import orders, refunds
 from mediation.sealing import Sealer
 from workflows.acts import Actor
+from workflows.guards import is_within
 from workflows.refusals import Refused
 from workflows.remedies import legs_of, offered_kind, sums_exactly
 from workflows.states import CaseState, EscalationReason, Outcome, RemedyKind, Role
@@ -47,7 +48,7 @@ def decide(
     on_appeal = case.escalation_reason == EscalationReason.APPEAL
     ruling = _upheld(session, case, body) if body.get("upholds") else _checked(session, case, body)
     limit = authority_minor if actor.role is Role.MEDIATOR else None
-    over = limit is not None and ruling.terms["amount_minor"] > limit
+    over = not is_within(ruling.terms["amount_minor"], limit)
     number = session.scalar(select(func.count()).select_from(Decision).where(Decision.case_id == case.id)) or 0
     written = docket.advance(
         session,

@@ -132,7 +132,13 @@ def request_mediation(session: Session, case: Case, actor: Actor, now: datetime,
 
 def withdraw(session: Session, case: Case, actor: Actor, now: datetime, body: Body) -> None:
     """The buyer takes the dispute back. Irreversible: the case is closed."""
-    changes = {**_no_offer(), "outcome": Outcome.WITHDRAWN, "pending_decision_by": None, "escalation_reason": None}
+    changes = {
+        **_no_offer(),
+        "outcome": Outcome.WITHDRAWN,
+        "pending_decision_by": None,
+        "escalation_reason": None,
+        "level": 0,
+    }
     written = docket.advance(session, case, "withdraw", actor, now, changes=changes)
     void_offers(session, case, written.at)
     void_pending_decision(session, case)

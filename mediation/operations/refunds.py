@@ -113,6 +113,8 @@ def settle(
     if refund.status in (RefundStatus.SETTLED, RefundStatus.SETTLED_ELSEWHERE):
         _compare(session, refund, reference)
         return False
+    # The order before the lines that the end of the case frees: whoever opens a case locks them in this order too.
+    orders.settle(session, case)
     docket.advance(
         session,
         case,
@@ -126,7 +128,6 @@ def settle(
     )
     refund.status, refund.settled_at, refund.gateway_reference = RefundStatus.SETTLED, case.updated_at, reference
     refund.failure = None
-    orders.settle(session, case)
     session.flush()
     return True
 
@@ -205,6 +206,7 @@ def settle_elsewhere(session: Session, case: Case, actor: Actor, now: datetime, 
         raise InvalidBody(
             errors={"proof": ["Must be the label of an exhibit on file for both sides to see, such as M-1."]}
         )
+    orders.settle(session, case)
     docket.advance(
         session,
         case,
@@ -216,7 +218,6 @@ def settle_elsewhere(session: Session, case: Case, actor: Actor, now: datetime, 
     )
     refund = _failed(session, case)
     refund.status, refund.settled_at = RefundStatus.SETTLED_ELSEWHERE, case.updated_at
-    orders.settle(session, case)
     session.flush()
 
 

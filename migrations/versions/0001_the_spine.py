@@ -64,7 +64,8 @@ $$
 REFUSE_REWRITE = """
 CREATE FUNCTION refuse_rewrite() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    RAISE EXCEPTION '% is append-only: % refused', TG_TABLE_NAME, TG_OP USING ERRCODE = 'integrity_constraint_violation';
+    RAISE EXCEPTION '% is append-only: % refused', TG_TABLE_NAME, TG_OP
+        USING ERRCODE = 'integrity_constraint_violation';
 END
 $$
 """
@@ -74,7 +75,8 @@ CREATE FUNCTION require_chained() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.seq = 1 THEN
         IF NEW.prev <> decode(repeat('00', 32), 'hex') THEN
-            RAISE EXCEPTION 'the first entry of a docket follows nothing' USING ERRCODE = 'integrity_constraint_violation';
+            RAISE EXCEPTION 'the first entry of a docket follows nothing'
+                USING ERRCODE = 'integrity_constraint_violation';
         END IF;
     ELSIF NOT EXISTS (
         SELECT FROM docket_entries WHERE case_id = NEW.case_id AND seq = NEW.seq - 1 AND hash = NEW.prev
@@ -83,6 +85,16 @@ BEGIN
             USING ERRCODE = 'integrity_constraint_violation';
     END IF;
     RETURN NEW;
+END
+$$
+"""
+
+#: A case only ever goes on to later entries: one that was set back would still match the docket, only an old one.
+ONWARD = """
+CREATE FUNCTION require_onward() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'a case never goes back from entry % to %', OLD.version, NEW.version
+        USING ERRCODE = 'integrity_constraint_violation';
 END
 $$
 """
@@ -102,10 +114,22 @@ $$
 """
 
 
+FUNCTIONS = ("refuse_rewrite", "require_chained", "require_onward", "require_balanced")
+
+#: Names are looked up in our schema first and among temporary tables last, so that a temporary `docket_entries` of the
+#: session's own cannot stand in for the real one.
+FIXED_PATH = """
+DO $$ BEGIN
+    EXECUTE format('ALTER FUNCTION {function}() SET search_path TO pg_catalog, %I, pg_temp', current_schema());
+END $$
+"""
+
+
 def _protect() -> None:
-    op.execute(REFUSE_REWRITE)
-    op.execute(CHAINED)
-    op.execute(BALANCED)
+    for definition in (REFUSE_REWRITE, CHAINED, ONWARD, BALANCED):
+        op.execute(definition)
+    for function in FUNCTIONS:
+        op.execute(FIXED_PATH.replace("{function}", function))
     for table in APPEND_ONLY:
         op.execute(
             f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
@@ -118,6 +142,11 @@ def _protect() -> None:
     )
     op.execute("ALTER TABLE docket_entries ENABLE ALWAYS TRIGGER docket_entries_chained")
     op.execute(
+        "CREATE TRIGGER cases_onward BEFORE UPDATE ON cases FOR EACH ROW "
+        "WHEN (NEW.version < OLD.version) EXECUTE FUNCTION require_onward()"
+    )
+    op.execute("ALTER TABLE cases ENABLE ALWAYS TRIGGER cases_onward")
+    op.execute(
         "CREATE CONSTRAINT TRIGGER ledger_entries_balanced AFTER INSERT ON ledger_entries "
         "DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION require_balanced()"
     )
@@ -126,7 +155,9 @@ def _protect() -> None:
 
 def _grant() -> None:
     op.execute(ROLE)
-    op.execute(f"DO $$ BEGIN EXECUTE format('GRANT USAGE ON SCHEMA %I TO {APPLICATION_ROLE}', current_schema()); END $$")
+    op.execute(
+        f"DO $$ BEGIN EXECUTE format('GRANT USAGE ON SCHEMA %I TO {APPLICATION_ROLE}', current_schema()); END $$"
+    )
     for table, privileges in PRIVILEGES.items():
         op.execute(f"GRANT {privileges} ON {table} TO {APPLICATION_ROLE}")
 
@@ -389,8 +420,8 @@ def _create_tables() -> None:
         sa.ForeignKeyConstraint(["case_id"], ["cases.id"], name=op.f("fk_exhibits_case_id_cases")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_exhibits")),
         sa.UniqueConstraint("case_id", "label", name=op.f("uq_exhibits_case_id_label")),
+        sa.UniqueConstraint("case_id", "seq", name=op.f("uq_exhibits_case_id_seq")),
     )
-    op.create_index("ix_exhibits_case", "exhibits", ["case_id", "id"], unique=False)
     op.create_table(
         "offers",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -591,7 +622,6 @@ def downgrade() -> None:
     op.drop_index("uq_offers_open", table_name="offers", postgresql_where=sa.text("status = 'open'"))
     op.drop_index("ix_offers_case", table_name="offers")
     op.drop_table("offers")
-    op.drop_index("ix_exhibits_case", table_name="exhibits")
     op.drop_table("exhibits")
     op.drop_table("docket_entries")
     op.drop_index(
@@ -617,5 +647,5 @@ def downgrade() -> None:
     op.drop_index("ix_idempotent_answers_case", table_name="idempotent_answers")
     op.drop_index("ix_idempotent_answers_at", table_name="idempotent_answers")
     op.drop_table("idempotent_answers")
-    for function in ("refuse_rewrite", "require_chained", "require_balanced"):
+    for function in FUNCTIONS:
         op.execute(f"DROP FUNCTION {function}()")

@@ -83,8 +83,16 @@ CHAT = {
     "kind": "chat_log",
     "timezone": "Asia/Shanghai",
     "messages": [
-        {"sender": {"role": "buyer", "id": "buyer-1", "name": "李雷"}, "sent_at": "2026-11-05T10:00:00", "text": "发货了吗"},
-        {"sender": {"role": "seller", "id": "shop-17", "name": "客服"}, "sent_at": "2026-11-05T10:01:00", "text": "亲，明天发货"},
+        {
+            "sender": {"role": "buyer", "id": "buyer-1", "name": "李雷"},
+            "sent_at": "2026-11-05T10:00:00",
+            "text": "发货了吗",
+        },
+        {
+            "sender": {"role": "seller", "id": "shop-17", "name": "客服"},
+            "sent_at": "2026-11-05T10:01:00",
+            "text": "亲，明天发货",
+        },
     ],
 }
 

@@ -1,0 +1,412 @@
+"""Migrations: up, down and up again with data, no drift from the models, safe from several machines at once."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from threading import Barrier, Thread
+from typing import Any
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, Engine, text
+
+from mediation import create_app, migrating, models
+from mediation.db import APPLICATION_ROLE, LOCK_TIMEOUT_MS, make_engine
+from tests.mediation.conftest import Server, make_services, make_settings
+from tests.mediation.story import CHAT, Story
+
+VERSIONS = sorted((migrating.MIGRATIONS / "versions").glob("[0-9]*.py"))
+OURS = {"mediation", "workflows", "evidence", "migrations"}
+METADATA = models.Case.metadata
+
+
+@pytest.fixture
+def empty(server: Server) -> Iterator[str]:
+    """The URL of a database in which nothing was ever made."""
+    name = server.create()
+    yield server.url(name)
+    server.drop(name)
+
+
+@pytest.fixture
+def owner(database: str) -> Iterator[Engine]:
+    engine = make_engine(database, role=None)
+    yield engine
+    engine.dispose()
+
+
+def _scripts() -> ScriptDirectory:
+    config = Config()
+    config.set_main_option("script_location", str(migrating.MIGRATIONS))
+    return ScriptDirectory.from_config(config)
+
+
+def _fill(url: str, home: Path) -> Story:
+    """Every table of the application gets rows, all of them over the API."""
+    settings = make_settings(url, home)
+    services = make_services(settings)
+    story = Story(create_app(settings, services), services)
+    case = story.at("decided")
+    assert story.post("seller", f"/cases/{case}/exhibits", CHAT).status_code == 201
+    story.do("seller", case, "appeal", {"grounds": "The carrier was late, not us.", "exhibits": ["S-1"]})
+    for state in ("negotiating", "refunded", "closed"):
+        story.at(state)
+    story.post("mediator", "/interests", {"side": "buyer", "party": "buyer-7"})
+    story.post("buyer", f"/cases/{case}/messages", {"text": "Hello?"}, headers={"Idempotency-Key": "once"})
+    services.engine.dispose()
+    return story
+
+
+_CATALOGUE = text(
+    """
+    SELECT 'column', c.relname, a.attname, format_type(a.atttypid, a.atttypmod) || CASE WHEN a.attnotnull THEN ' !' ELSE '' END
+        || coalesce(' = ' || pg_get_expr(d.adbin, d.adrelid), '')
+    FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
+    WHERE c.relnamespace = 'public'::regnamespace AND c.relkind = 'r' AND a.attnum > 0 AND NOT a.attisdropped
+    UNION ALL
+    SELECT 'constraint', conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint
+    WHERE connamespace = 'public'::regnamespace AND contype NOT IN ('n', 't')
+    UNION ALL
+    SELECT 'index', tablename, indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'
+    """  # noqa: E501 - one row of the answer to a line
+)
+_GUARDS = text(
+    """
+    SELECT 'trigger', tgrelid::regclass::text, tgname, pg_get_triggerdef(oid) || ' ' || tgenabled::text FROM pg_trigger
+    WHERE NOT tgisinternal
+    UNION ALL
+    SELECT 'function', proname, '', prosrc FROM pg_proc WHERE pronamespace = 'public'::regnamespace
+    UNION ALL
+    SELECT 'grant', c.relname, a.privilege_type, a.is_grantable::text FROM pg_class c, aclexplode(c.relacl) a
+    WHERE c.relnamespace IN (SELECT oid FROM pg_namespace WHERE nspname IN ('public', 'procrastinate'))
+        AND a.grantee = 'mediation_app'::regrole
+    """
+)
+
+
+def _rows(connection: Connection, query: Any) -> set[tuple[str, ...]]:
+    return {tuple(str(value) for value in row) for row in connection.execute(query)}
+
+
+def _schema(url: str) -> set[tuple[str, ...]]:
+    """Every column, constraint, index, trigger, function and privilege of a database."""
+    engine = make_engine(url, role=None)
+    with engine.connect() as connection:
+        found = _rows(connection, _CATALOGUE) | _rows(connection, _GUARDS)
+    engine.dispose()
+    return found
+
+
+# --- up, down, up ------------------------------------------------------------------------------------------------
+
+
+def test_a_database_full_of_data_goes_down_and_up_again(database: str, owner: Engine, tmp_path: Path) -> None:
+    _fill(database, tmp_path / "before")
+    before = _schema(database)
+    with owner.connect() as connection:
+        for table in METADATA.tables:
+            assert connection.scalar(text(f"SELECT count(*) FROM {table}")), f"{table} was not filled"
+    migrating.downgrade(database, "base")
+    with owner.connect() as connection:
+        left = connection.scalars(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")).all()
+        functions = connection.scalar(text("SELECT count(*) FROM pg_proc WHERE pronamespace = 'public'::regnamespace"))
+        schemas = connection.scalar(text("SELECT count(*) FROM pg_namespace WHERE nspname = 'procrastinate'"))
+    assert left == ["alembic_version"]
+    assert (functions, schemas) == (0, 0)
+    migrating.upgrade(database)
+    assert _schema(database) == before
+    _fill(database, tmp_path / "after")
+
+
+def test_each_migration_goes_down_and_up_by_itself(database: str, tmp_path: Path) -> None:
+    """With data in it: a step that works on an empty database only is found here."""
+    _fill(database, tmp_path)
+    before = _schema(database)
+    for revision in _scripts().walk_revisions():
+        below = revision.down_revision or "base"
+        migrating.downgrade(database, str(below))
+        assert _schema(database) != before, f"{revision.revision} takes nothing back"
+        migrating.upgrade(database, revision.revision)
+        migrating.downgrade(database, str(below))
+    migrating.upgrade(database)
+    assert _schema(database) == before
+
+
+def test_an_upgrade_of_what_is_up_already_changes_nothing(database: str, tmp_path: Path) -> None:
+    _fill(database, tmp_path)
+    before = _schema(database)
+    migrating.upgrade(database)
+    assert _schema(database) == before
+
+
+# --- no drift ----------------------------------------------------------------------------------------------------
+
+
+def test_the_migrations_lead_to_what_the_models_say(owner: Engine) -> None:
+    with owner.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, METADATA) == []
+
+
+def test_the_comparison_can_fail(owner: Engine) -> None:
+    with owner.connect() as connection:
+        connection.execute(text("ALTER TABLE offers DROP COLUMN status"))
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, METADATA) != []
+        connection.rollback()
+
+
+def test_checks_and_conditions_of_indexes_are_those_of_the_models_to_the_letter(database: str, empty: str) -> None:
+    """Alembic compares neither, so both schemas are built and PostgreSQL is asked."""
+    engine = make_engine(empty, role=None)
+    METADATA.create_all(engine)
+    with engine.connect() as connection:
+        of_models = _rows(connection, _CATALOGUE)
+    engine.dispose()
+    migrated = make_engine(database, role=None)
+    with migrated.connect() as connection:
+        of_migrations = {row for row in _rows(connection, _CATALOGUE) if row[1] != "alembic_version"}
+    migrated.dispose()
+    assert of_migrations == of_models
+
+
+def test_the_application_may_use_every_table_of_the_models_and_rewrite_none_of_the_record(owner: Engine) -> None:
+    with owner.connect() as connection:
+        granted: dict[str, set[str]] = {}
+        for _, table, privilege, grantable in _rows(connection, _GUARDS):
+            if table in METADATA.tables and privilege in ("SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE"):
+                granted.setdefault(table, set()).add(privilege)
+                assert grantable == "false"
+    assert granted.keys() == METADATA.tables.keys()
+    assert all({"SELECT", "INSERT"} <= privileges for privileges in granted.values())
+    assert all("TRUNCATE" not in privileges for privileges in granted.values())
+    for table in ("docket_entries", "exhibit_messages", "ledger_entries", "seals", "appeals", "claims"):
+        assert granted[table] == {"SELECT", "INSERT"}, table
+
+
+# --- the scripts -------------------------------------------------------------------------------------------------
+
+
+def test_the_head_file_names_the_last_script() -> None:
+    assert _scripts().get_heads() == [migrating.HEAD]
+    assert (migrating.MIGRATIONS / "HEAD").read_text(encoding="utf-8") == f"{migrating.HEAD}\n"
+
+
+def test_the_scripts_are_numbered_in_one_line_without_branches() -> None:
+    line = [revision.revision for revision in _scripts().walk_revisions()][::-1]
+    assert line == [f"{n + 1:04}" for n in range(len(line))]
+    assert [path.name[:4] for path in VERSIONS] == line
+    assert all(re.fullmatch(r"\d{4}_[a-z0-9_]+\.py", path.name) for path in VERSIONS)
+
+
+def _imported(source: str) -> set[str]:
+    """The top-level packages that some code imports, by whatever form of import."""
+    found: set[str] = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {name.name.partition(".")[0] for name in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add("migrations" if node.level else str(node.module).partition(".")[0])
+        elif isinstance(node, ast.Call) and getattr(node.func, "attr", getattr(node.func, "id", "")) in (
+            "import_module",
+            "__import__",
+        ):
+            found |= {str(word.value).partition(".")[0] for word in node.args if isinstance(word, ast.Constant)}
+    return found
+
+
+@pytest.mark.parametrize("path", VERSIONS, ids=lambda path: path.stem)
+def test_a_migration_imports_nothing_of_ours(path: Path) -> None:
+    assert _imported(path.read_text(encoding="utf-8")) & OURS == set()
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "from mediation.models import Case",
+        "import mediation.db as db",
+        "from workflows.states import CaseState",
+        "def upgrade():\n    from evidence import chain",
+        "from . import helpers",
+        "import importlib\nimportlib.import_module('mediation.models')",
+    ],
+)
+def test_a_migration_that_imports_ours_is_caught(planted: str) -> None:
+    assert _imported(VERSIONS[0].read_text(encoding="utf-8") + "\n" + planted) & OURS
+
+
+# --- several at once ---------------------------------------------------------------------------------------------
+
+
+def _at_once(*steps: Any) -> list[BaseException]:
+    """Run the steps together and collect what they raise."""
+    barrier, raised = Barrier(len(steps)), []
+
+    def run(step: Any) -> None:
+        barrier.wait()
+        try:
+            step()
+        except BaseException as error:  # noqa: BLE001 - it is handed to the test
+            raised.append(error)
+
+    threads = [Thread(target=run, args=(step,)) for step in steps]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return raised
+
+
+def _upgrading(url: str) -> subprocess.Popen[bytes]:
+    """A machine of its own that upgrades the database."""
+    program = "import sys; from mediation import migrating; migrating.upgrade(sys.argv[1])"
+    return subprocess.Popen([sys.executable, "-c", program, url], stderr=subprocess.PIPE, cwd=Path(__file__).parents[2])
+
+
+def test_machines_that_upgrade_one_database_together_all_succeed(empty: str, database: str) -> None:
+    machines = [_upgrading(empty) for _ in range(3)]
+    told = [machine.communicate()[1].decode() for machine in machines]
+    assert [machine.returncode for machine in machines] == [0, 0, 0], told
+    assert _schema(empty) == _schema(database)
+    engine = make_engine(empty)
+    assert migrating.current(engine) == migrating.HEAD
+    engine.dispose()
+
+
+def test_an_upgrade_waits_for_the_one_that_is_running(empty: str, owner: Engine) -> None:
+    """Both hold one lock to the end of their transaction, so the second finds the work of the first done."""
+    lock = _lock_of_migrations()
+    engine = make_engine(empty, role=None)
+    with engine.connect() as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": lock})
+        second = Thread(target=migrating.upgrade, args=(empty,))
+        second.start()
+        _until_somebody_waits(owner)
+        assert connection.scalar(text("SELECT to_regclass('public.cases')")) is None
+        connection.rollback()
+        second.join()
+        assert connection.scalar(text("SELECT version_num FROM alembic_version")) == migrating.HEAD
+    engine.dispose()
+
+
+def test_an_upgrade_waits_for_as_long_as_the_running_one_takes(
+    empty: str, owner: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The limit on waiting for a lock is for the tables of a service that runs, not for the turn to migrate."""
+    monkeypatch.setattr("mediation.db.LOCK_TIMEOUT_MS", 50)
+    engine = make_engine(empty, role=None)
+    with engine.connect() as connection:
+        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _lock_of_migrations()})
+        raised: list[BaseException] = []
+        second = Thread(target=lambda: raised.extend(_at_once(lambda: migrating.upgrade(empty))))
+        second.start()
+        _until_somebody_waits(owner)
+        second.join(timeout=0.5)  # Ten times the limit.
+        connection.rollback()
+        second.join()
+    engine.dispose()
+    assert raised == []
+
+
+def _lock_of_migrations() -> int:
+    """The number in env.py, which cannot be imported without running it."""
+    for node in ast.parse((migrating.MIGRATIONS / "env.py").read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "MIGRATION_LOCK":
+            return int(ast.literal_eval(node.value))
+    raise AssertionError("env.py takes no lock")
+
+
+def _until_somebody_waits(engine: Engine) -> None:
+    """Ask, for at most the time a lock is waited for, until a connection waits for an advisory lock."""
+    asked = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+    last = time.monotonic() + LOCK_TIMEOUT_MS / 1000
+    with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        while not connection.scalar(asked):
+            assert time.monotonic() < last, "nobody waits"
+
+
+def test_threads_that_upgrade_one_database_together_all_succeed(empty: str, database: str) -> None:
+    assert _at_once(lambda: migrating.upgrade(empty), lambda: migrating.upgrade(empty)) == []
+    assert _schema(empty) == _schema(database)
+
+
+def test_threads_that_upgrade_two_databases_keep_them_apart(server: Server, empty: str) -> None:
+    other = server.create()
+    try:
+        assert _at_once(lambda: migrating.upgrade(empty), lambda: migrating.upgrade(server.url(other))) == []
+        assert _schema(empty) == _schema(server.url(other))
+    finally:
+        server.drop(other)
+
+
+def test_a_failing_upgrade_leaves_nothing_behind(empty: str) -> None:
+    """All of it is one transaction: half a schema would be worse than none."""
+    engine = make_engine(empty, role=None)
+    with engine.begin() as connection:
+        connection.execute(text("CREATE TABLE seals (mine int)"))  # Stands in the way of one of the last tables.
+    with pytest.raises(Exception, match="already exists"):
+        migrating.upgrade(empty)
+    with engine.connect() as connection:
+        assert connection.scalars(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")).all() == [
+            "seals"
+        ]
+    engine.dispose()
+
+
+def test_the_revision_of_a_database_without_any_is_none(empty: str, database: str) -> None:
+    for url, revision in ((empty, None), (database, migrating.HEAD)):
+        engine = make_engine(url, role=None)
+        assert migrating.current(engine) == revision
+        engine.dispose()
+
+
+# --- readiness ---------------------------------------------------------------------------------------------------
+
+
+def _ready(story: Story) -> tuple[int, str, str | None]:
+    response = story.client.get("/readyz")
+    told = response.get_json()
+    return response.status_code, told.get("code") or told["status"], response.headers.get("Retry-After")
+
+
+def test_the_service_is_ready_only_while_its_database_is_migrated(story: Story, database: str) -> None:
+    assert _ready(story) == (200, "ready", None)
+    for revision in ("0001", "base"):
+        migrating.downgrade(database, revision)
+        assert _ready(story) == (503, "not_migrated", "1")
+        assert story.client.get("/healthz").status_code == 200
+    migrating.upgrade(database)
+    assert _ready(story) == (200, "ready", None)
+
+
+def test_a_database_of_a_later_version_is_not_ready_either(story: Story, owner: Engine) -> None:
+    with owner.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    assert _ready(story)[:2] == (503, "not_migrated")
+
+
+def test_a_service_without_its_database_is_alive_and_not_ready(story: Story, server: Server, database: str) -> None:
+    server.drop(database.rpartition("/")[2].partition("?")[0])
+    assert _ready(story) == (503, "database_away", "1")
+    assert story.client.get("/healthz").status_code == 200
+    response = story.get("buyer", "/cases")
+    assert (response.status_code, response.get_json()["code"]) == (503, "busy")
+    assert response.headers["Retry-After"] == "1"
+
+
+def test_the_role_survives_a_downgrade_for_the_servers_other_databases(database: str, owner: Engine) -> None:
+    migrating.downgrade(database, "base")
+    with owner.connect() as connection:
+        found = connection.scalar(
+            text("SELECT count(*) FROM pg_roles WHERE rolname = :role"), {"role": APPLICATION_ROLE}
+        )
+    assert found == 1

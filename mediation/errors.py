@@ -176,7 +176,12 @@ def from_database(error: Exception) -> Exception:
         # 40 serialization, deadlock; 53 no room; 55P03 lock wait; 57 shutdown or time limit; 08 or none: no server.
         state = getattr(error.orig, "sqlstate", None) or ""
         lost = isinstance(error, OperationalError) and not state
-        if lost or error.connection_invalidated or state.startswith(("08", "40", "57", "53")) or state == "55P03":
+        if (
+            lost
+            or error.connection_invalidated
+            or state.startswith(("08", "40", "57", "53"))
+            or state in ("55P03", "25P03")
+        ):
             return Busy()
     return error
 

@@ -131,7 +131,7 @@ def _case(call: Call, case: Case, claims: list[dict[str, Any]]) -> dict[str, Any
         # No clock runs on a case yet; the members are there because readers of the contract expect them.
         "deadline": None,
         "deadlines": [],
-        "order": order_answer(case.order),
+        "order": order_answer(case.order, masked=actor.role is Role.SELLER),
         "buyer": party_answer(case.buyer, masked=actor.role is Role.SELLER),
         "seller": party_answer(case.seller, masked=actor.role is Role.BUYER),
         "claims": claims,
@@ -169,12 +169,14 @@ def _actions(call: Call, case: Case) -> tuple[list[dict[str, Any]], list[dict[st
     return open_now, closed_now
 
 
-def order_answer(order: Order, *, whole: bool = False) -> dict[str, Any]:
-    """An order; `whole` with its parties and what is held on it, as the platform and staff see it."""
+def order_answer(order: Order, *, whole: bool = False, masked: bool = False) -> dict[str, Any]:
+    """An order; `whole` with its parties and what is held on it, as the platform and staff see it; `masked` for the
+    seller, to whom the one who took the parcel in is not named.
+    """
     answer: dict[str, Any] = {"id": order.external_id, "paid": money(order.paid_minor, order.currency)}
     answer |= {name: rfc3339(getattr(order, name)) for name in _ORDER_TIMES}
     answer |= {name: getattr(order, name) for name in _ORDER_TEXTS}
-    answer |= {"delivered_to": order.delivered_to, "lines": order.lines}
+    answer |= {"delivered_to": mask(order.delivered_to) if masked else order.delivered_to, "lines": order.lines}
     if whole:
         answer |= {
             "reserved": money(order.reserved_minor, order.currency),

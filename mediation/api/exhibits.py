@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 from flask import Response, request
@@ -75,7 +77,7 @@ def _file_exhibit(case_id: str) -> Response:
         if not idempotency.is_known(session, request, actor):
             require_version(found)
             exhibits.require_fileable(found)
-    with prepared(actor, case) as upload, _stored(house, upload):
+    with prepared(actor, case) as upload, _stored(house, case, upload) as became:
 
         def view(call: Call) -> Answer:
             call.case_id = case
@@ -87,25 +89,37 @@ def _file_exhibit(case_id: str) -> Response:
             headers = {"Location": f"{V1}/exhibits/{exhibit.id}", **case_headers(locked)}
             return Answer(_answer(call, exhibit) | {"receipt": receipt}, 201, headers)
 
-        return run(view, raw=upload.digest)
+        response = run(view, raw=upload.digest)
+        became.exhibit = "Idempotency-Replayed" not in response.headers
+        return response
+
+
+@dataclass(slots=True)
+class _Fate:
+    """Whether the bytes are known to have become an exhibit."""
+
+    exhibit: bool = False
 
 
 @contextmanager
-def _stored(house: Services, upload: Upload) -> Iterator[None]:
+def _stored(house: Services, case: uuid.UUID, upload: Upload) -> Iterator[_Fate]:
     """The bytes in the blob store; taken away again if no exhibit came of them.
 
-    Whether one did is asked of the database, for a commit whose answer was lost has happened all the same. Where it
-    cannot be asked the bytes stay: a blob that nothing names harms nobody, an exhibit without its bytes does.
+    In doubt the database is asked, for a commit whose answer was lost has happened all the same; the case's lock waits
+    for one that is still happening. Where it cannot be asked the bytes stay: a blob that nothing names harms nobody,
+    an exhibit without its bytes does.
     """
-    key = upload.filing.blob_key
+    key, fate = upload.filing.blob_key, _Fate()
     try:
         house.blobs.put(key, upload.content)
-        yield
+        yield fate
     finally:
-        with house.sessions.begin() as session:
-            filed = session.get(Exhibit, upload.filing.exhibit_id) is not None
-        if not filed:
-            house.blobs.delete(key)
+        if not fate.exhibit:
+            with house.sessions.begin() as session:
+                docket.lock_for_system(session, case)
+                fate.exhibit = session.get(Exhibit, upload.filing.exhibit_id) is not None
+            if not fate.exhibit:
+                house.blobs.delete(key)
 
 
 _FILING = describe(

@@ -26,7 +26,8 @@ class LineSchema(Schema):
 
 
 class OrderSchema(Schema):
-    id = Id(required=True)
+    # It stands in an address, where a slash would part it.
+    id = Id(required=True, validate=validate.ContainsNoneOf("/", error="Must hold no slash."))
     paid = fields.Nested(MoneySchema, required=True)
     paid_at = Instant(allow_none=True)
     region = fields.String(allow_none=True, validate=validate.Regexp(r"\A[A-Z]{2}(-[A-Z0-9]{1,3})?\Z"))
@@ -87,4 +88,5 @@ def put_order(call: Call, order_id: str) -> Answer:
 def get_order(call: Call, order_id: str) -> Answer:
     _known(order_id)
     order = orders.find(call.session, call.actor, order_id)
-    return Answer(order_answer(order, whole=call.actor.role not in (Role.BUYER, Role.SELLER)))
+    whole = call.actor.role not in (Role.BUYER, Role.SELLER)
+    return Answer(order_answer(order, whole=whole, masked=call.actor.role is Role.SELLER))

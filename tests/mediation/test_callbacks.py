@@ -333,6 +333,7 @@ def test_settings_that_cannot_sign_are_refused_at_the_start(tmp_path: Path):
     from mediation.settings import BadSetting
 
     for url, secret in (("http://x/", "whsec_"), ("http://x/", "whsec_a"), ("http://", SECRET), ("http:///x", SECRET)):
-        settings = make_settings("postgresql://x/", tmp_path, gateway="http", gateway_url=url, gateway_secret=secret)
         with pytest.raises(BadSetting, match="GATEWAY_"):
-            gateway_of(settings)
+            gateway_of(
+                make_settings("postgresql://x/", tmp_path, gateway="http", gateway_url=url, gateway_secret=secret)
+            )

@@ -1,4 +1,4 @@
-"""A dispute-mediation back end: cases with a burden of proof, evidence anyone can check, refunds that leave once."""
+"""A back end for disputes: one procedure, evidence to the letter, a record nobody rewrites, refunds that leave once."""
 
 from __future__ import annotations
 

@@ -282,16 +282,17 @@ def require_role(action: str, actor: Actor) -> None:
     procedure.require_role(action, actor.role)
 
 
-def require_state(case: Case, action: str, actor: Actor) -> None:
-    """Raises WrongState if this role cannot take the action from where the case stands."""
-    procedure.require_state(case, action, actor)
+def require_state(case: Case, action: str, actor: Actor, now: datetime) -> None:
+    """Raises WrongState, naming what is possible, if this role cannot take the action from where the case stands."""
+    procedure.require_state(case, action, Act(actor, now))
 
 
 def check(case: Case, action: str, actor: Actor, now: datetime) -> None:
     """Raises whatever stands against this action now, short of what its body may bring."""
     procedure.require_role(action, actor.role)
-    procedure.require_state(case, action, actor)
-    refusal = procedure.standing_refusal(case, action, Act(actor, now))
+    act = Act(actor, now)
+    procedure.require_state(case, action, act)
+    refusal = procedure.standing_refusal(case, action, act)
     if refusal is not None:
         raise refusal
 

@@ -81,10 +81,11 @@ class LedgerGateway:
         reference = f"ledger:{refund.id}"
         with sessions.begin() as session:
             case = refunds.lock_case_under_way(session, refund.id)
-            if case is not None:
-                refunds.enter_in_ledger(session, refund, _shares(session, case, refund), str(case.buyer_id), now)
-                refunds.settle(session, refund.id, now, reference=reference)
-        # One that is not under way any more has had its fate applied by whoever brought it.
+            if case is None:
+                # Its fate was applied by whoever brought it.
+                return Reply(Fate.UNKNOWN, answer="not under way any more", applied=True)
+            refunds.enter_in_ledger(session, refund, _shares(session, case, refund), str(case.buyer_id), now)
+            refunds.settle(session, refund.id, now, reference=reference)
         return Reply(Fate.SETTLED, reference=reference, applied=True)
 
     def close(self) -> None:

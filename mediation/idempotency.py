@@ -9,11 +9,11 @@ from __future__ import annotations
 import hashlib
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import orjson
 from flask import Request, Response
-from sqlalchemy import insert, select
+from sqlalchemy import delete, insert, select, tuple_
 from sqlalchemy import text as sql
 from sqlalchemy.orm import Session
 
@@ -22,6 +22,8 @@ from mediation.models import IdempotentAnswer
 from workflows.acts import Actor
 
 MAX_KEY = 200
+#: How long an answer is kept. It holds what people wrote, so it is not kept for ever.
+RETENTION = timedelta(days=7)
 _KEPT_HEADERS = ("ETag", "Location", "Content-Type")
 _TRY_LOCK = sql("SELECT pg_try_advisory_xact_lock(:key)")
 
@@ -65,6 +67,19 @@ def is_known(session: Session, request: Request, actor: Actor) -> bool:
     """Whether the request's key has an answer already, of this request or of another one."""
     key = request.headers.get("Idempotency-Key")
     return key is not None and session.get(IdempotentAnswer, (actor.marketplace, _caller(actor), key)) is not None
+
+
+def forget(session: Session, now: datetime, *, limit: int = 1_000) -> int:
+    """Delete up to `limit` answers whose time is over; how many there were."""
+    old = (
+        select(IdempotentAnswer.marketplace, IdempotentAnswer.caller, IdempotentAnswer.key)
+        .where(IdempotentAnswer.at < now - RETENTION)
+        .order_by(IdempotentAnswer.at)
+        .limit(limit)
+    )
+    key = tuple_(IdempotentAnswer.marketplace, IdempotentAnswer.caller, IdempotentAnswer.key)
+    query = delete(IdempotentAnswer).where(key.in_(old)).execution_options(synchronize_session=False)
+    return int(session.execute(query).rowcount)  # type: ignore[attr-defined]
 
 
 def begin(session: Session, request: Request, actor: Actor, raw: bytes) -> Attempt | None:

@@ -59,9 +59,7 @@ def dict_config(settings: Settings) -> dict[str, Any]:
         "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "stream": "ext://sys.stderr"}},
         "root": {"handlers": ["stderr"], "level": level},
         # Libraries that tell every step of theirs; what goes wrong they still say.
-        "loggers": {
-            name: {"level": "WARNING"} for name in ("transitions", "alembic", "httpx", "httpcore", "procrastinate")
-        }
+        "loggers": {name: {"level": "WARNING"} for name in WORDY}
         | {"_granian": {"handlers": [], "filters": ["advice"], "level": level, "propagate": True}},
     }
 

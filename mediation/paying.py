@@ -56,13 +56,15 @@ def pay(services: Services, gateway: Gateway, refund_id: uuid.UUID) -> None:
 
 
 def _apply(services: Services, refund: Refund, reply: Reply) -> None:
+    if reply.applied:
+        return
     now = services.clock()
-    if reply.fate is Fate.SETTLED and not reply.applied:
+    if reply.fate is Fate.SETTLED:
         with services.sessions.begin() as session:
             refunds.settle(session, refund.id, now, reference=reply.reference)
     elif reply.fate is Fate.FAILED:
         with services.sessions.begin() as session:
-            refunds.fail(session, refund.id, now, failure=reply.why or "the gateway refused")
+            refunds.fail(session, refund.id, now, failure=reply.why or "the gateway refused", only_if_sent=True)
     elif reply.fate in (Fate.UNKNOWN, Fate.ACCEPTED) and _out_of_time(services, refund, now):
         # Nobody knows whether it was paid; senior staff find out, and the money stays reserved until they have.
         _fail(services, refund, reply.why or "no final answer in time")

@@ -6,9 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from joserfc.errors import JoseError
 from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
+from evidence.errors import EvidenceError
 from evidence.store import BlobStore, open_store
 from mediation.auth import Authenticator
 from mediation.db import make_engine, make_sessions
@@ -40,6 +42,23 @@ def no_hint() -> None:
     """Nobody to wake: the worker finds what is due by itself."""
 
 
+def check(settings: Settings) -> tuple[Sealer, Authenticator, BlobStore]:
+    """Keys and blob store as the settings name them. Raises BadSetting naming the one that cannot be used."""
+    try:
+        sealer = Sealer(settings)
+    except (OSError, EvidenceError, ValueError) as error:
+        raise BadSetting(f"SEALING_KEY: {settings.sealing_key_path} cannot be used: {error}") from error
+    try:
+        authenticator = Authenticator(settings)
+    except (OSError, JoseError, ValueError) as error:
+        raise BadSetting(f"TOKEN_KEY: {settings.token_key_path} cannot be used: {error}") from error
+    try:
+        blobs = open_store(settings.blob_location)
+    except (OSError, EvidenceError) as error:
+        raise BadSetting(f"BLOB_URL: {settings.blob_location} cannot be used: {error}") from error
+    return sealer, authenticator, blobs
+
+
 def build(
     settings: Settings,
     *,
@@ -52,7 +71,7 @@ def build(
         if settings.database_url is None:
             raise BadSetting("DATABASE_URL: must be set; `mediation up` sets it for the embedded PostgreSQL")
         engine = make_engine(settings.database_url, pool_size=settings.pool_size)
-    sealer = Sealer(settings)
+    sealer, authenticator, blobs = check(settings)
     sessions = make_sessions(engine)
     with sessions.begin() as session:
         sealer.publish(session, clock())
@@ -60,9 +79,9 @@ def build(
         settings=settings,
         engine=engine,
         sessions=sessions,
-        authenticator=Authenticator(settings),
+        authenticator=authenticator,
         sealer=sealer,
-        blobs=open_store(settings.blob_location),
+        blobs=blobs,
         clock=clock,
         hint=hint or (Hinter(settings.database_url) if settings.database_url else no_hint),
     )

@@ -58,7 +58,7 @@ class Settings:
     @property
     def blob_location(self) -> str:
         """The URL of the blob store: a folder of the home unless one is set."""
-        return self.blob_url or f"file://{self.home.absolute()}/blobs"
+        return self.blob_url or (self.home.absolute() / "blobs").as_uri()
 
 
 def load(**overrides: object) -> Settings:
@@ -86,9 +86,9 @@ def load(**overrides: object) -> Settings:
             "gateway": env.str("GATEWAY", "ledger", validate=validate.OneOf(["ledger", "http"])),
             "gateway_url": env.str("GATEWAY_URL", None),
             "gateway_secret": env.str("GATEWAY_SECRET", None),
-            "gateway_timeout": timedelta(seconds=env.float("GATEWAY_TIMEOUT_SECONDS", 10.0)),
-            "refund_retry_pause": timedelta(seconds=env.float("REFUND_RETRY_PAUSE_SECONDS", 5.0)),
-            "refund_give_up_after": timedelta(seconds=env.float("REFUND_GIVE_UP_AFTER_SECONDS", 86_400.0)),
+            "gateway_timeout": _seconds(env, "GATEWAY_TIMEOUT_SECONDS", 10.0),
+            "refund_retry_pause": _seconds(env, "REFUND_RETRY_PAUSE_SECONDS", 5.0),
+            "refund_give_up_after": _seconds(env, "REFUND_GIVE_UP_AFTER_SECONDS", 86_400.0),
             "log_level": env.str("LOG_LEVEL", "info", validate=validate.OneOf(["debug", "info", "warning", "error"])),
             "log_format": env.str("LOG_FORMAT", "auto", validate=validate.OneOf(["auto", "json", "text"])),
         }
@@ -108,9 +108,11 @@ def _check(settings: Settings) -> None:
         if not settings.gateway_url or not settings.gateway_url.startswith(("http://", "https://")):
             raise BadSetting("GATEWAY_URL: must be an http(s) URL when GATEWAY=http")
         _check_secret(settings.gateway_secret)
-    for name in ("gateway_timeout", "refund_retry_pause", "refund_give_up_after"):
-        if getattr(settings, name) <= timedelta(0):
-            raise BadSetting(f"{name.upper()}_SECONDS: must be more than zero")
+
+
+def _seconds(env: Env, name: str, default: float) -> timedelta:
+    bounds = validate.Range(0, 10**9, min_inclusive=False)
+    return timedelta(seconds=env.float(name, default, validate=bounds))
 
 
 def _check_secret(secret: str | None) -> None:

@@ -19,7 +19,7 @@ from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
 from procrastinate.jobs import Status
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from mediation import jobs, logs, paying
+from mediation import idempotency, jobs, logs, paying
 from mediation.gateways import Gateway, gateway_of
 from mediation.services import Services, build
 from mediation.settings import BadSetting, Settings, load
@@ -28,6 +28,7 @@ from mediation.supervision.parent import die_with_parent
 CONCURRENCY = 4
 SWEEP_CRON = "* * * * * */2"  # every two seconds; the sixth field is seconds
 TIDY_CRON = "*/5 * * * *"
+BATCH = 1_000
 PAY = "mediation.pay_refund"
 DRAIN_SECONDS = 12  # for jobs under way at a stop; less than a supervisor waits before it kills
 PAUSE_SECONDS = 2.0  # before looking for a lost database again
@@ -68,6 +69,15 @@ def make_app(settings: Settings, services: Services, gateway: Gateway) -> procra
             # It may have ended meanwhile, or another worker may tidy too.
             with suppress(ConnectorException):
                 await app.job_manager.finish_job(job, status=Status.FAILED, delete_job=True)
+
+    @app.periodic(cron=TIDY_CRON)
+    @app.task(name="mediation.forget_answers", queueing_lock="mediation.forget_answers")
+    def forget_answers(timestamp: int) -> None:
+        """Delete the answers kept for safe retries whose time is over, a batch a transaction."""
+        forgotten = BATCH
+        while forgotten == BATCH:
+            with services.sessions.begin() as session:
+                forgotten = idempotency.forget(session, services.clock(), limit=BATCH)
 
     return app
 

@@ -209,19 +209,19 @@ def require_role(action: str, role: Role) -> None:
         raise NotPermitted("not_permitted", role=role.value, action=action)
 
 
-def require_state(case: CaseLike, action: str, actor: Actor) -> None:
+def require_state(case: CaseLike, action: str, act: Act) -> None:
     """Raises WrongState if no row lets this role take the action from where the case stands."""
-    if not _rows(case, action, actor.role):
-        raise WrongState(action=action, state=case.state, possible=possible_actions(case, actor))
+    if not _rows(case, action, act.actor.role):
+        raise WrongState(action=action, state=case.state, possible=possible_actions(case, act))
 
 
 def _rows(case: CaseLike, action: str, role: Role) -> list[Step]:
     return [step for step in _BY_ACTION[action] if case.state in step.source and role in step.by]
 
 
-def possible_actions(case: CaseLike, actor: Actor) -> tuple[str, ...]:
-    """The actions whose row exists for this state and role, whatever their guards would say."""
-    return tuple(action for action in ACTIONS if _rows(case, action, actor.role))
+def possible_actions(case: CaseLike, act: Act) -> tuple[str, ...]:
+    """The actions that nothing stands against now, short of what their bodies may bring."""
+    return tuple(action for action, refusal in options(case, act.actor, act) if refusal is None)
 
 
 def fire(case: CaseLike, action: str, act: Act) -> str:
@@ -232,12 +232,12 @@ def fire(case: CaseLike, action: str, act: Act) -> str:
     """
     require_role(action, act.actor.role)
     g.is_party(case, act)
-    require_state(case, action, act.actor)
+    require_state(case, action, act)
     came_from = case.state
     moved: bool = MACHINE.events[action].trigger(case, act)
     if not moved:
         # No row's conditions hold: the facts ask for a leg that has no state, which operations refuse beforehand.
-        raise WrongState(action=action, state=case.state, possible=possible_actions(case, act.actor))
+        raise WrongState(action=action, state=case.state, possible=possible_actions(case, act))
     return came_from
 
 

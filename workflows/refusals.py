@@ -91,6 +91,9 @@ _ZH_WORDS = {
     "gateway": "支付网关", "system": "系统",
 }  # fmt: skip
 
+#: Figures that are words of ours; the others are ids, which may read like one.
+_WORDS = frozenset({"state", "role"})
+
 
 class Refused(Exception):
     """A rule of the procedure forbids the act. `code` names the rule; `sentence` says it to a reader."""
@@ -129,7 +132,9 @@ def sentence(code: str, language: str, **figures: object) -> str:
     """The sentence of `code`, its figures filled in. Raises KeyError for a code without a sentence."""
     english, chinese = _SENTENCES[code]
     if language == "zh-CN":
-        return chinese.format(**{name: _ZH_WORDS.get(str(value), value) for name, value in figures.items()})
+        return chinese.format(
+            **{name: _ZH_WORDS.get(str(value), value) if name in _WORDS else value for name, value in figures.items()}
+        )
     return english.format(**figures)
 
 

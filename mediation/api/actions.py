@@ -8,13 +8,14 @@ from typing import Any
 from flask import Response
 from flask_smorest import Blueprint
 from marshmallow import Schema, fields, validate
+from sqlalchemy import select
 
 from mediation import docket
 from mediation.api.answers import CaseSchema, case_answer, remedy_answer
 from mediation.api.calls import Answer, Call, case_headers, path_id, require_version, run
 from mediation.api.deciding import DecideSchema
 from mediation.api.endpoint import V1, describe, mount
-from mediation.models import Case
+from mediation.models import Case, Decision
 from mediation.operations import appeals, assignment, decisions, negotiation, refunds
 from mediation.schemas import MAX_NOTE, MAX_STATEMENT, Flag, Id, MoneySchema, NoBodySchema, OneOf, Text, money
 from workflows.states import STATED_ESCALATION_REASONS, TOKEN_ROLES, RefuseReason, RemedyKind
@@ -130,9 +131,10 @@ def _mount(action: str, schema: Schema, operation: Operation, summary: str) -> N
         case = docket.lock(call.session, call.case_id, call.actor)
         docket.require_role(action, call.actor)
         require_version(case)
-        docket.require_state(case, action, call.actor)
+        actor = call.informed_actor()
+        docket.require_state(case, action, actor, call.now)
         body = call.body(schema)
-        docket.check(case, action, call.informed_actor(), call.now)
+        docket.check(case, action, actor, call.now)
         if call.query(DRY_RUN if action == "decide" else NOTHING).get("dry_run"):
             return _rehearsed(call, case, operation, body)
         operation(call, case, body)
@@ -173,8 +175,7 @@ def _rehearsed(call: Call, case: Case, operation: Operation, body: Mapping[str, 
         "state": case.state,
         "waiting_on": case.waiting_on,
         "awaits_approval": case.pending_decision_by is not None,
-        "outcome": case.outcome,
-        "remedy": remedy_answer(case.remedy),
+        **_terms(call, case),
         "order": {
             "paid": money(order.paid_minor, order.currency),
             "reserved": money(order.reserved_minor, order.currency),
@@ -185,6 +186,15 @@ def _rehearsed(call: Call, case: Case, operation: Operation, body: Mapping[str, 
     trial.rollback()
     call.session.info.pop("refund_requested", None)
     return Answer(foreseen, headers={"ETag": f'"{version}"'})
+
+
+def _terms(call: Call, case: Case) -> dict[str, Any]:
+    """What was decided, be it issued or waiting for approval."""
+    made = call.session.scalars(
+        select(Decision).where(Decision.case_id == case.id).order_by(Decision.number.desc()).limit(1)
+    ).one()
+    remedy = {"kind": made.remedy_kind, "amount_minor": made.amount_minor, "currency": made.currency}
+    return {"outcome": made.outcome, "remedy": remedy_answer(remedy | {"freight_bearer": made.freight_bearer})}
 
 
 def _untaken(call: Call, case: Case, body: Mapping[str, Any]) -> None:

@@ -197,6 +197,13 @@ def party_answer(party: Party, *, masked: bool = False) -> dict[str, Any]:
     }
 
 
+def who_answer(role: str, subject: str, reader: Actor) -> dict[str, Any]:
+    """Who did something: to a party, the other side's person masked and staff by their role alone."""
+    if reader.role not in PARTIES or role == reader.role:
+        return {"role": role, "id": subject}
+    return {"role": role, "id": mask(subject) if role in PARTIES else None}
+
+
 def mask(name: str | None) -> str | None:
     """A name of which only the first character is left, and not even that of a name of one."""
     return None if name is None else f"{name[0] if len(name) > 1 else ''}**"

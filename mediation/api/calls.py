@@ -49,7 +49,6 @@ class Call:
     language: str
     session: Session
     raw: bytes = b""
-    after_commit: list[Callable[[], None]] = field(default_factory=list)
     case_id: uuid.UUID | None = None
     _informed: bool = False
 
@@ -115,10 +114,10 @@ def run(view: View, /, raw: bytes | None = None, **path: Any) -> Response:
         if attempt is not None:
             attempt.keep(session, response, call.case_id, call.now)
         session.flush()
-        if session.info.pop("refund_requested", False):
-            call.after_commit.append(house.hint)
-    for effect in call.after_commit:
-        effect()
+        pays = session.info.pop("refund_requested", False)
+    if pays:
+        # Only now, after the commit; what this does not wake the worker for, its sweep finds.
+        house.hint()
     return response
 
 

@@ -10,7 +10,7 @@ from marshmallow import Schema, fields
 
 from evidence import chain
 from mediation import queries
-from mediation.api.answers import mask
+from mediation.api.answers import who_answer
 from mediation.api.calls import Answer, Call, case_headers
 from mediation.api.endpoint import ALL, V1, Hold, endpoint
 from mediation.api.lists import PageSchema, after, list_of, page_answer
@@ -170,17 +170,11 @@ def _message(call: Call, entry: DocketEntry, words: dict[str, Any]) -> dict[str,
     author = words.get("actor")
     return {
         "id": entry.seq,
-        "author": None if author is None else _author(call, author),
+        "author": None if author is None else who_answer(author["role"], author["subject"], call.actor),
         "text": words.get("text"),
         "visibility": entry.visibility,
         "posted_at": rfc3339(entry.at),
     }
-
-
-def _author(call: Call, author: dict[str, Any]) -> dict[str, Any]:
-    if call.actor.role in PARTIES and author["role"] != call.actor.role:
-        return {"role": author["role"], "id": mask(author["subject"]) if author["role"] in PARTIES else None}
-    return {"role": author["role"], "id": author["subject"]}
 
 
 @endpoint(
@@ -201,7 +195,7 @@ def post_message(call: Call, case: Case) -> Answer:
     if body["visibility"] == STAFF_SEE and call.actor.role not in STAFF:
         raise NotAllowed("Only staff write internal notes.")
     written = messages.post(call.session, case, call.actor, call.now, body)
-    author = {"role": call.actor.role.value, "id": call.actor.subject}
+    author = who_answer(call.actor.role, call.actor.subject, call.actor)
     answer = {
         "id": written.seq,
         "author": author,

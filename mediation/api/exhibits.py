@@ -15,7 +15,7 @@ from marshmallow import Schema, fields
 from sqlalchemy import select
 
 from mediation import docket, idempotency
-from mediation.api.answers import mask
+from mediation.api.answers import who_answer
 from mediation.api.calls import Answer, Call, case_headers, path_id, require_version, run, services
 from mediation.api.docket import WRITERS
 from mediation.api.endpoint import ALL, V1, Hold, describe, endpoint, mount
@@ -26,7 +26,7 @@ from mediation.models import Case, Exhibit, ExhibitMessage, ExhibitMessageOpenin
 from mediation.operations import exhibits
 from mediation.schemas import rfc3339
 from mediation.services import Services
-from workflows.states import PARTIES, STAFF
+from workflows.states import STAFF
 
 blueprint = Blueprint("exhibits", __name__, url_prefix=V1, description="Evidence: filed once, never changed")
 
@@ -159,7 +159,6 @@ mount(
 
 
 def _answer(call: Call, exhibit: Exhibit) -> dict[str, Any]:
-    own = call.actor.role not in PARTIES or exhibit.filed_role == call.actor.role
     return {
         "id": str(exhibit.id),
         "label": exhibit.label,
@@ -168,7 +167,7 @@ def _answer(call: Call, exhibit: Exhibit) -> dict[str, Any]:
         "sha256": exhibit.sha256,
         "size": exhibit.size,
         "media_type": exhibit.media_type,
-        "filed_by": {"role": exhibit.filed_role, "id": exhibit.filed_by if own else mask(exhibit.filed_by)},
+        "filed_by": who_answer(exhibit.filed_role, exhibit.filed_by, call.actor),
         "filed_at": rfc3339(exhibit.filed_at),
         "late": exhibit.late,
         "visibility": exhibit.visibility,

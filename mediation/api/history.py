@@ -22,9 +22,6 @@ from workflows.states import PARTIES, STAFF
 
 blueprint = Blueprint("history", __name__, url_prefix=V1, description="What was offered, decided and paid")
 
-#: What only staff may see: a decision that waits for approval, or that never came to be issued.
-_UNISSUED = ("pending", "returned", "void")
-
 
 class OfferAnswerSchema(Schema):
     id = fields.UUID(required=True)
@@ -74,7 +71,7 @@ class RefundSchema(Schema):
     purpose = fields.String(required=True)
     amount = fields.Nested(MoneyAnswerSchema, required=True)
     status = fields.String(required=True)
-    attempts = fields.Integer(required=True)
+    attempts = fields.Integer(required=True, allow_none=True, metadata={"description": "not for parties"})
     requested_at = fields.DateTime(required=True)
     settled_at = fields.DateTime(required=True, allow_none=True)
     failure = fields.String(required=True, allow_none=True)
@@ -134,7 +131,7 @@ def list_offers(call: Call, case: Case) -> Answer:
 def list_decisions(call: Call, case: Case) -> Answer:
     query = select(Decision).where(Decision.case_id == case.id)
     if call.actor.role not in STAFF:
-        query = query.where(Decision.issued_at.is_not(None), Decision.status.not_in(_UNISSUED))
+        query = query.where(Decision.issued_at.is_not(None))
     found, more = _page(call, query, Decision.id)
     appeals = call.session.scalars(select(Appeal).where(Appeal.case_id == case.id).order_by(Appeal.id)).all()
     words = queries.words(call.session, case, [one.seq for one in (*found, *appeals)])
@@ -155,7 +152,7 @@ def _decision(call: Call, one: Decision, words: Words, texts: Texts) -> dict[str
     named = call.actor.role not in PARTIES
     return {
         "id": str(one.id),
-        "number": one.number,
+        "number": one.number if named else one.issued_number,
         "status": one.status,
         "on_appeal": one.on_appeal,
         "upholds": one.upholds,
@@ -179,7 +176,8 @@ def _decision(call: Call, one: Decision, words: Words, texts: Texts) -> dict[str
         "findings": [_finding(finding, texts) for finding in words[one.seq].get("findings", [])],
         "reasons": words[one.seq].get("reasons"),
         "decided_by": one.decided_by if named else None,
-        "decided_at": rfc3339(one.decided_at),
+        # When it was made would tell a party that it waited for an approval.
+        "decided_at": rfc3339(one.decided_at if named else one.issued_at),
         "approved_by": one.approved_by if named else None,
         "issued_at": rfc3339(one.issued_at),
         "final_at": rfc3339(one.final_at),
@@ -247,6 +245,7 @@ def _appeals(decision: Decision, appeals: Sequence[Appeal], words: Words) -> lis
     answer=list_of(RefundSchema),
 )
 def list_refunds(call: Call, case: Case) -> Answer:
+    inner = call.actor.role not in PARTIES
     found, more = _page(call, select(Refund).where(Refund.case_id == case.id), Refund.id)
     items = [
         {
@@ -254,13 +253,13 @@ def list_refunds(call: Call, case: Case) -> Answer:
             "purpose": refund.purpose,
             "amount": money(refund.amount_minor, refund.currency),
             "status": refund.status,
-            "attempts": refund.attempts,
+            "attempts": refund.attempts if inner else None,
             "requested_at": rfc3339(refund.requested_at),
             "settled_at": rfc3339(refund.settled_at),
             "failure": refund.failure,
-            "gateway": refund.gateway,
+            "gateway": refund.gateway if inner else None,
             "gateway_reference": refund.gateway_reference,
-            "anomaly": refund.anomaly,
+            "anomaly": refund.anomaly if inner else None,
         }
         for refund in found
     ]

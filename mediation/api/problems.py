@@ -63,7 +63,7 @@ def problem(status: int, code: str, detail: str, **more: Any) -> Response:
         "request_id": g.get("request_id"),
     }
     headers = {}
-    if status == 401:
+    if code == "unauthenticated":
         headers["WWW-Authenticate"] = "Bearer"
     if status == 503:
         headers["Retry-After"] = str(RETRY_AFTER_SECONDS)

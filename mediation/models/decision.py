@@ -16,7 +16,10 @@ from mediation.db import Base, new_id
 
 
 class Decision(Base):
-    """A decision: pending until it is issued, final or overturned afterwards. Sums are minor units of `currency`."""
+    """A decision: pending until it is issued, final or overturned afterwards. Sums are minor units of `currency`.
+
+    `number` counts all that were made in the case, `issued_number` those that were issued.
+    """
 
     __tablename__ = "decisions"
     __table_args__ = (
@@ -37,6 +40,7 @@ class Decision(Base):
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
     case_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("cases.id"))
     number: Mapped[int]
+    issued_number: Mapped[int | None]
     seq: Mapped[int]
     status: Mapped[str]
     on_appeal: Mapped[bool]

@@ -19,7 +19,7 @@ from mediation.operations import orders, refunds
 from mediation.sealing import Sealer
 from workflows.acts import Actor
 from workflows.guards import is_within
-from workflows.refusals import Refused
+from workflows.refusals import Conflict, Refused
 from workflows.remedies import legs_of, offered_kind, sums_exactly
 from workflows.states import CaseState, EscalationReason, Outcome, RemedyKind, Role
 
@@ -62,13 +62,14 @@ def decide(
         visibility=docket.STAFF_SEE if over else docket.PARTIES_SEE,
         authority_minor=limit,
         amount_minor=ruling.terms["amount_minor"],
-        decision=_fact(ruling, number + 1, case.currency),
+        decision=_fact(ruling, case),
     )
     _end_standing(session, case, "upheld" if ruling.upholds else "overturned")
     row = {
         "id": new_id(),
         "case_id": case.id,
         "number": number + 1,
+        "issued_number": None if over else case.decisions_issued,
         "seq": written.seq,
         "status": "pending" if over else "issued",
         "on_appeal": on_appeal,
@@ -99,9 +100,9 @@ def approve(session: Session, case: Case, actor: Actor, now: datetime, body: Bod
         now,
         changes=_issued(case, ruling, pending.decided_by, actor.subject),
         private={**ruling.words, **note},
-        decision=_fact(ruling, pending.number, case.currency),
+        decision=_fact(ruling, case),
     )
-    pending.status, pending.seq = "issued", written.seq
+    pending.status, pending.seq, pending.issued_number = "issued", written.seq, case.decisions_issued
     pending.approved_by, pending.issued_at = actor.subject, written.at
     session.flush()
     _take_effect(session, case, written, sealer, final=False)
@@ -158,6 +159,10 @@ def _checked(session: Session, case: Case, body: Body) -> Ruling:
     errors |= _dispositions(case, body, [str(claim.id) for claim in claims], amount)
     if errors:
         raise InvalidBody(errors=errors)
+    order = case.order
+    if amount > order.paid_minor - order.reserved_minor - order.refunded_minor + case.reserved_minor:
+        # Said now and not when it is issued, for a decision may wait for its approval; the order's own check stays.
+        raise Conflict("exceeds_paid", field="remedy.amount")
     given = body.get("dispositions") or [{"claim": str(claims[0].id), "remedy": remedy}]
     terms = {
         "outcome": body["outcome"],
@@ -251,8 +256,8 @@ def _kinds(decision: Decision) -> list[RemedyKind]:
     return [RemedyKind(item["kind"]) for item in decision.dispositions]
 
 
-def _fact(ruling: Ruling, number: int, currency: str) -> dict[str, Any]:
-    return {"number": number, "currency": currency, "upholds": ruling.upholds, **ruling.terms}
+def _fact(ruling: Ruling, case: Case) -> dict[str, Any]:
+    return {"currency": case.currency, "upholds": ruling.upholds, **ruling.terms}
 
 
 # --- what follows from it ----------------------------------------------------------------------------------------

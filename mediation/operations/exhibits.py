@@ -65,10 +65,10 @@ def chat_log(case: uuid.UUID, body: Mapping[str, Any]) -> tuple[Filing, bytes]:
     Raises NotAdmitted naming the message at fault, or `messages` if there are more than MAX_EXHIBIT bytes of them.
     """
     transcript = native.read(body["messages"], timezone=body["timezone"])
-    sealed, root = seal_transcript(transcript.messages)
     stored = canonical(dict(body))
     if len(stored) > MAX_EXHIBIT:
         raise NotAdmitted("messages", "too_large", f"a chat log may have {MAX_EXHIBIT} bytes at most", "too_large")
+    sealed, root = seal_transcript(transcript.messages)
     digest = hashlib.sha256(stored).hexdigest()
     exhibit_id = new_id()
     filing = Filing(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, exists, select, update
+from sqlalchemy import Select, exists, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, aliased, contains_eager
 
@@ -42,7 +42,8 @@ def put(session: Session, marketplace: str, body: Mapping[str, Any], now: dateti
     # Parties are always locked buyer first, so that two orders of the same people cannot wait for each other.
     buyer = _put_party(session, marketplace, "buyer", body["buyer"])
     seller = _put_party(session, marketplace, "seller", body["seller"])
-    facts = {name: stated.get(name) for name in FACTS} | {
+    # What is left out stays as it was told before; null takes it back.
+    facts = {name: stated[name] for name in FACTS if name in stated} | {
         "paid_minor": stated["paid"]["amount"],
         "lines": stated["lines"],
         "updated_at": now,
@@ -75,15 +76,20 @@ def _check(stated: Mapping[str, Any]) -> None:
 
 def _put_party(session: Session, marketplace: str, side: str, stated: Mapping[str, Any]) -> uuid.UUID:
     told = {name: stated[name] for name in ("name", "locale") if name in stated}
-    query = insert(Party).values(
-        id=new_id(), marketplace=marketplace, side=side, external_id=stated["id"], **{"locale": "zh-CN", **told}
-    )
-    key = ["marketplace", "side", "external_id"]
-    # Updating something even where nothing new is told makes RETURNING give the row that is there.
-    changed = {name: query.excluded[name] for name in told} or {"external_id": query.excluded.external_id}
-    return session.execute(
-        query.on_conflict_do_update(index_elements=key, set_=changed).returning(Party.id)
-    ).scalar_one()
+    key = {"marketplace": marketplace, "side": side, "external_id": stated["id"]}
+    query = insert(Party).values(id=new_id(), **key, **{"locale": "zh-CN", **told})
+    if told:
+        # Only what changes is written: a large shop's row is in every order, and an update would lock it for all.
+        found = session.scalar(
+            query.on_conflict_do_update(
+                index_elements=list(key),
+                set_={name: query.excluded[name] for name in told},
+                where=or_(*(getattr(Party, name).is_distinct_from(query.excluded[name]) for name in told)),
+            ).returning(Party.id)
+        )
+    else:
+        found = session.scalar(query.on_conflict_do_nothing(index_elements=list(key)).returning(Party.id))
+    return found or session.scalars(select(Party.id).filter_by(**key)).one()
 
 
 def _correct(session: Session, order: Order, fixed: Mapping[str, Any], facts: Mapping[str, Any]) -> None:

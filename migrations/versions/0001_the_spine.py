@@ -52,11 +52,24 @@ BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = '{APPLICATION_ROLE}') THEN
         CREATE ROLE {APPLICATION_ROLE} NOLOGIN;
     END IF;
-    IF NOT pg_has_role(current_user, '{APPLICATION_ROLE}', 'MEMBER') THEN
-        EXECUTE format('GRANT {APPLICATION_ROLE} TO %I', current_user);
-    END IF;
 EXCEPTION WHEN duplicate_object OR unique_violation THEN
     NULL;  -- another database of this server was being migrated at the same moment and made the role
+END
+$$
+"""
+
+#: Tried and not asked for: from PostgreSQL 16 on, who creates a role is its member without being able to take it.
+MEMBER = f"""
+DO $$
+DECLARE
+    me name := current_user;
+BEGIN
+    BEGIN
+        SET LOCAL ROLE {APPLICATION_ROLE};
+        EXECUTE format('SET LOCAL ROLE %I', me);
+    EXCEPTION WHEN insufficient_privilege THEN
+        EXECUTE format('GRANT {APPLICATION_ROLE} TO %I', me);
+    END;
 END
 $$
 """
@@ -155,6 +168,7 @@ def _protect() -> None:
 
 def _grant() -> None:
     op.execute(ROLE)
+    op.execute(MEMBER)
     op.execute(
         f"DO $$ BEGIN EXECUTE format('GRANT USAGE ON SCHEMA %I TO {APPLICATION_ROLE}', current_schema()); END $$"
     )
@@ -340,6 +354,7 @@ def _create_tables() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("case_id", sa.Uuid(), nullable=False),
         sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("issued_number", sa.BigInteger(), nullable=True),
         sa.Column("seq", sa.BigInteger(), nullable=False),
         sa.Column("status", sa.Text(), nullable=False),
         sa.Column("on_appeal", sa.Boolean(), nullable=False),

@@ -320,6 +320,7 @@ BEGINS_A_TRANSACTION = {
     "services.py": "the sealing key is published when a process starts",
     "gateways.py": "a payment into the ledger; what an order is called, before the network is asked",
     "paying.py": "one try of a refund",
+    "worker.py": "each batch of answers that are forgotten",
     "demo/data.py": "the demo's data, all of them or none",
 }
 #: Who may take back what was written, and why. To commit is nobody's: `with sessions.begin()` does.

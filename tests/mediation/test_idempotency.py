@@ -7,6 +7,7 @@ import json
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from threading import Event
 from typing import Any
@@ -391,3 +392,16 @@ def upload_apart(story: Story, case: str, key: str) -> TestResponse:
         content_type="multipart/form-data",
         headers=story.headers("buyer", **with_key(key)),
     )
+
+
+def test_an_answer_is_forgotten_after_its_time_and_not_before(story: Story) -> None:
+    case = story.open()
+    key = {"Idempotency-Key": "kept for a while"}
+    assert story.act("platform", case, "notify_seller", **key).status_code == 200
+    now = story.services.clock()
+    with story.services.sessions.begin() as session:
+        assert idempotency.forget(session, now + idempotency.RETENTION - timedelta(minutes=1)) == 0
+    assert story.act("platform", case, "notify_seller", **key).headers["Idempotency-Replayed"] == "true"
+    with story.services.sessions.begin() as session:
+        assert idempotency.forget(session, now + idempotency.RETENTION + timedelta(minutes=1)) == 1
+    assert story.act("platform", case, "notify_seller", **key).status_code == 409

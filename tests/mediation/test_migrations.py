@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from threading import Barrier, Thread
@@ -18,6 +19,7 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.engine import make_url
 
 from mediation import create_app, migrating, models
 from mediation.db import APPLICATION_ROLE, LOCK_TIMEOUT_MS, make_engine
@@ -410,3 +412,34 @@ def test_the_role_survives_a_downgrade_for_the_servers_other_databases(database:
             text("SELECT count(*) FROM pg_roles WHERE rolname = :role"), {"role": APPLICATION_ROLE}
         )
     assert found == 1
+
+
+def test_an_owner_who_is_no_superuser_migrates_and_the_application_can_connect(server: Server) -> None:
+    """What a managed PostgreSQL gives: a login that owns its database and may create roles, and nothing more.
+
+    The application's role is the whole server's, so it is there already; the grant is the one that PostgreSQL itself
+    makes to whoever creates a role, which from 16 on does not let them take it.
+    """
+    asking = make_engine(server.url("postgres"), role=None)
+    with asking.connect() as connection:
+        version = int(connection.scalar(text("SELECT current_setting('server_version_num')")) or 0)
+    asking.dispose()
+    creators = "ADMIN TRUE, SET FALSE, INHERIT FALSE" if version >= 160_000 else "ADMIN OPTION"
+    owner = f"o_{uuid.uuid4().hex[:12]}"
+    server.execute(f"CREATE ROLE {owner} LOGIN CREATEROLE")
+    server.execute(f"GRANT {APPLICATION_ROLE} TO {owner} WITH {creators}")
+    name = server.create()
+    try:
+        server.execute(f"ALTER DATABASE {name} OWNER TO {owner}")
+        url = make_url(server.url(name)).set(username=owner).render_as_string(hide_password=False)
+        migrating.upgrade(url)
+        engine = make_engine(url)
+        with engine.connect() as connection:
+            assert connection.scalar(text("SELECT current_user")) == APPLICATION_ROLE
+            assert connection.scalar(text("SELECT count(*) FROM cases")) == 0
+            assert connection.scalar(text("SELECT count(*) FROM procrastinate.procrastinate_jobs")) == 0
+        engine.dispose()
+    finally:
+        server.drop(name)
+        server.execute(f"DROP OWNED BY {owner}")
+        server.execute(f"DROP ROLE {owner}")

@@ -611,3 +611,28 @@ def test_the_application_is_one_object_for_many_threads(app: Flask, story: Story
         found = list(pool.map(ask, range(64)))
     assert set(found[::2]) == {("李雷", "'")}
     assert set(found[1::2]) == {("李**", "案")}
+
+
+def test_an_order_put_and_a_case_opened_about_it_do_not_lock_each_other_out(story: Story) -> None:
+    """Neither tells anything new of the parties, whose rows are in every order of a shop."""
+    bare = story.case_body()
+    for side in ("buyer", "seller"):
+        bare[side] = {"id": bare[side]["id"]}
+    order = {name: bare[name] for name in ("order", "buyer", "seller")}
+    path = f"/orders/{order['order']['id']}"
+    assert story.put("platform", path, order).status_code == 200
+    claims = {"order": {"id": order["order"]["id"]}, "claims": bare["claims"]}
+
+    def puts(_: int) -> int:
+        client = story.app.test_client()
+        return client.put(f"/v1{path}", json=order, headers=story.headers("platform")).status_code
+
+    def opens(_: int) -> int:
+        client = story.app.test_client()
+        return client.post("/v1/cases", json=claims, headers=story.headers("buyer")).status_code
+
+    with ThreadPoolExecutor(8) as pool:
+        told = [pool.submit(puts if n % 2 else opens, n) for n in range(60)]
+        statuses = Counter(one.result(timeout=60) for one in told)
+    assert set(statuses) <= {200, 201, 409}, statuses
+    assert statuses[201] == 1

@@ -258,7 +258,7 @@ def test_no_side_ever_appeals_twice_and_no_case_is_decided_three_times(
 
 def test_admin_moves_nothing_anywhere(reached: dict[Situation, set[Situation]]) -> None:
     for one in reached:
-        assert procedure.possible_actions(_case(one), actor("admin")) == ()
+        assert procedure.possible_actions(_case(one), act("admin")) == ()
 
 
 def test_options_promise_exactly_what_fire_then_does(reached: dict[Situation, set[Situation]]) -> None:

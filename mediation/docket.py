@@ -24,7 +24,7 @@ from mediation.models import Case, Interest, OpenLine, Order, Party
 from workflows import procedure
 from workflows.acts import Act, Actor
 from workflows.refusals import Refused
-from workflows.states import FINAL_STATES, STAFF, CaseState, Role, View
+from workflows.states import FINAL_STATES, PARTIES, STAFF, CaseState, Role, View
 
 OPENED = "open"
 #: What one act of a party or a member of staff may tell everyone on the case, or staff only.
@@ -66,6 +66,26 @@ _WHOLE_CASE = (
 )
 
 
+_ANY_CASE = _WHOLE_CASE.where(Case.id == bindparam("case_id"))
+_ONE_CASE = _ANY_CASE.where(Case.marketplace == bindparam("marketplace"))
+#: Statements that every request needs are put together once: building one takes longer than executing it.
+_FIND: dict[Role | None, Select[Case]] = {
+    None: _ONE_CASE,
+    Role.BUYER: _ONE_CASE.where(_BUYER.external_id == bindparam("party")),
+    Role.SELLER: _ONE_CASE.where(_SELLER.external_id == bindparam("party")),
+}
+# Without populate_existing the row would be locked and the state read before the wait returned.
+_LOCK = {
+    role: query.with_for_update(of=Case).execution_options(populate_existing=True) for role, query in _FIND.items()
+}
+_LOCK_ANY = _ANY_CASE.with_for_update(of=Case).execution_options(populate_existing=True)
+_INTERESTS = select(Interest.side, Interest.party).where(
+    Interest.marketplace == bindparam("marketplace"),
+    Interest.subject == bindparam("subject"),
+    Interest.ended_at.is_(None),
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Written:
     """What was just entered: its number, its hash (32 bytes) and its time."""
@@ -90,10 +110,7 @@ def visible_cases(actor: Actor) -> Select[Case]:
 
 def find(session: Session, case_id: uuid.UUID, actor: Actor) -> Case:
     """The case, read only. Raises NotFound if it is not there or not this actor's."""
-    case = session.scalar(visible_cases(actor).where(Case.id == case_id))
-    if case is None:
-        raise NotFound()
-    return case
+    return _one(session, _FIND, case_id, actor)
 
 
 def lock(session: Session, case_id: uuid.UUID, actor: Actor) -> Case:
@@ -101,17 +118,22 @@ def lock(session: Session, case_id: uuid.UUID, actor: Actor) -> Case:
 
     Raises NotFound if it is not there or not this actor's; a lock that is not had in time is a database error.
     """
-    return _locked(session, visible_cases(actor).where(Case.id == case_id))
+    return _one(session, _LOCK, case_id, actor)
 
 
 def lock_for_system(session: Session, case_id: uuid.UUID) -> Case:
     """The case, locked, for the worker and the gateway, which see every marketplace. Raises NotFound."""
-    return _locked(session, _WHOLE_CASE.where(Case.id == case_id))
+    return _there(session.scalar(_LOCK_ANY, {"case_id": case_id}))
 
 
-def _locked(session: Session, query: Select[Case]) -> Case:
-    # Without populate_existing the row would be locked and the state read before the wait returned.
-    case = session.scalar(query.with_for_update(of=Case), execution_options={"populate_existing": True})
+def _one(session: Session, queries: Mapping[Role | None, Select[Case]], case_id: uuid.UUID, actor: Actor) -> Case:
+    values = {"case_id": case_id, "marketplace": actor.marketplace}
+    if actor.role in PARTIES:
+        return _there(session.scalar(queries[actor.role], values | {"party": actor.acts_for}))
+    return _there(session.scalar(queries[None], values))
+
+
+def _there(case: Case | None) -> Case:
     if case is None:
         raise NotFound()
     return case
@@ -121,13 +143,7 @@ def with_interests(session: Session, actor: Actor) -> Actor:
     """The actor with the interests they have declared; parties and machines have none."""
     if actor.role not in STAFF:
         return actor
-    rows = session.execute(
-        select(Interest.side, Interest.party).where(
-            Interest.marketplace == actor.marketplace,
-            Interest.subject == actor.subject,
-            Interest.ended_at.is_(None),
-        )
-    )
+    rows = session.execute(_INTERESTS, {"marketplace": actor.marketplace, "subject": actor.subject})
     return Actor(
         actor.role,
         actor.subject,

@@ -9,7 +9,21 @@ from datetime import datetime
 from typing import Any
 
 import orjson
-from sqlalchemy import ColumnElement, Row, Select, and_, exists, func, literal, or_, select, tuple_
+from sqlalchemy import (
+    ARRAY,
+    ColumnElement,
+    Row,
+    Select,
+    Uuid,
+    and_,
+    bindparam,
+    exists,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+)
 from sqlalchemy.orm import Session, aliased
 
 from mediation import docket
@@ -118,25 +132,28 @@ def _conditions(asked: Mapping[str, Any]) -> list[ColumnElement[bool]]:
     return found
 
 
+_OPENING = and_(
+    DocketOpening.case_id == Claim.case_id,
+    DocketOpening.seq == 1,
+    DocketOpening.name == func.concat("claims.", Claim.n, ".statement"),
+)
+_CLAIMS = (
+    select(
+        Claim.case_id, Claim.id, Claim.line_id, Claim.reason, Claim.request, Claim.amount_minor, Claim.currency,
+        DocketOpening.name, DocketOpening.value,
+    )
+    .outerjoin(DocketOpening, _OPENING)
+    .where(Claim.case_id == func.any(bindparam("case_ids", type_=ARRAY(Uuid()))))
+    .order_by(Claim.case_id, Claim.n)
+)  # fmt: skip
+
+
 def claims(session: Session, case_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[dict[str, Any]]]:
     """The claims of several cases by case, in order, each with its statement (None once erased)."""
-    if not case_ids:
-        return {}
-    opening = and_(
-        DocketOpening.case_id == Claim.case_id,
-        DocketOpening.seq == 1,
-        DocketOpening.name == func.concat("claims.", Claim.n, ".statement"),
-    )
-    rows = session.execute(
-        select(
-            Claim.case_id, Claim.id, Claim.line_id, Claim.reason, Claim.request, Claim.amount_minor, Claim.currency,
-            DocketOpening.name, DocketOpening.value,
-        )
-        .outerjoin(DocketOpening, opening)
-        .where(Claim.case_id.in_(case_ids))
-        .order_by(Claim.case_id, Claim.n)
-    )  # fmt: skip
     found: dict[uuid.UUID, list[dict[str, Any]]] = {case_id: [] for case_id in case_ids}
+    if not found:
+        return found
+    rows = session.execute(_CLAIMS, {"case_ids": list(case_ids)})
     for case_id, claim_id, line, reason, request, amount, currency, name, value in rows:
         found[case_id].append(
             {

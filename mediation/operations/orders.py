@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, exists, or_, select, update
+from sqlalchemy import bindparam, exists, or_, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, aliased, contains_eager
 
@@ -28,6 +28,20 @@ FACTS = (
     "receipt_confirmed_at",
     "carrier",
     "tracking_number",
+)
+
+_BUYER, _SELLER = aliased(Party), aliased(Party)
+_WHOLE_ORDER = (
+    select(Order)
+    .join(_BUYER, Order.buyer_id == _BUYER.id)
+    .join(_SELLER, Order.seller_id == _SELLER.id)
+    .options(contains_eager(Order.buyer.of_type(_BUYER)), contains_eager(Order.seller.of_type(_SELLER)))
+)
+#: Put together once: building a statement takes longer than executing it.
+_LOCK_ORDER = (
+    _WHOLE_ORDER.where(Order.marketplace == bindparam("marketplace"), Order.external_id == bindparam("external_id"))
+    .with_for_update(of=Order)
+    .execution_options(populate_existing=True)
 )
 
 
@@ -108,13 +122,7 @@ def _correct(session: Session, order: Order, fixed: Mapping[str, Any], facts: Ma
 
 def lock(session: Session, marketplace: str, external_id: str) -> Order:
     """The order, locked, with its parties. Raises NotFound."""
-    buyer, seller = aliased(Party), aliased(Party)
-    order = session.scalar(
-        _with_parties(buyer, seller)
-        .where(Order.marketplace == marketplace, Order.external_id == external_id)
-        .with_for_update(of=Order),
-        execution_options={"populate_existing": True},
-    )
+    order = session.scalar(_LOCK_ORDER, {"marketplace": marketplace, "external_id": external_id})
     if order is None:
         raise NotFound()
     return order
@@ -122,30 +130,17 @@ def lock(session: Session, marketplace: str, external_id: str) -> Order:
 
 def find(session: Session, actor: Actor, external_id: str) -> Order:
     """The order, read only. The platform sees its marketplace's, staff those that a case is about. Raises NotFound."""
-    buyer, seller = aliased(Party), aliased(Party)
-    query = _with_parties(buyer, seller).where(Order.marketplace == actor.marketplace, Order.external_id == external_id)
+    query = _WHOLE_ORDER.where(Order.marketplace == actor.marketplace, Order.external_id == external_id)
     if actor.role is Role.BUYER:
-        query = query.where(buyer.external_id == actor.acts_for)
+        query = query.where(_BUYER.external_id == actor.acts_for)
     elif actor.role is Role.SELLER:
-        query = query.where(seller.external_id == actor.acts_for)
+        query = query.where(_SELLER.external_id == actor.acts_for)
     elif actor.role is not Role.PLATFORM:
         query = query.where(exists().where(Case.order_id == Order.id))
     order = session.scalar(query)
     if order is None:
         raise NotFound()
     return order
-
-
-def _with_parties(buyer: type[Party], seller: type[Party]) -> Select[Order]:
-    return (
-        select(Order)
-        .join(buyer, Order.buyer_id == buyer.id)
-        .join(seller, Order.seller_id == seller.id)
-        .options(
-            contains_eager(Order.buyer.of_type(buyer)),
-            contains_eager(Order.seller.of_type(seller)),
-        )
-    )
 
 
 # --- money: the case row is locked already; the check on the order row is what two cases meet at -----------------

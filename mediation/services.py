@@ -54,6 +54,9 @@ def check(settings: Settings) -> tuple[Sealer, Authenticator, BlobStore]:
         raise BadSetting(f"TOKEN_KEY: {settings.token_key_path} cannot be used: {error}") from error
     try:
         blobs = open_store(settings.blob_location)
+        if settings.blob_url is None:
+            # Evidence is nobody's to read but the service's; the folder above must let PostgreSQL's own user through.
+            (settings.home / "blobs").chmod(0o700)
     except (OSError, EvidenceError) as error:
         raise BadSetting(f"BLOB_URL: {settings.blob_location} cannot be used: {error}") from error
     return sealer, authenticator, blobs

@@ -23,7 +23,10 @@ class _BadFile(click.ClickException):
     exit_code = 2
 
 
-def _address(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
+def _address(ctx: click.Context, parameter: click.Parameter, value: str | None) -> str:
+    if value is None:
+        served = settings.load()
+        return f"http://{served.host}:{served.port}"
     try:
         url = httpx.URL(value)
     except httpx.InvalidURL as error:
@@ -36,11 +39,9 @@ def _address(ctx: click.Context, parameter: click.Parameter, value: str) -> str:
 @click.command()
 @click.option(
     "--url",
-    default="http://127.0.0.1:8080",
-    show_default=True,
     metavar="URL",
     callback=_address,
-    help="Where the API answers.",
+    help="Where the API answers.  [default: $HOST and $PORT, else http://127.0.0.1:8080]",
 )
 @click.option(
     "--chat",

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import bindparam, exists, or_, select, update
+from sqlalchemy import Row, bindparam, exists, select, update
+from sqlalchemy import text as sql
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, aliased, contains_eager
 
@@ -37,7 +38,16 @@ _WHOLE_ORDER = (
     .join(_SELLER, Order.seller_id == _SELLER.id)
     .options(contains_eager(Order.buyer.of_type(_BUYER)), contains_eager(Order.seller.of_type(_SELLER)))
 )
-#: Put together once: building a statement takes longer than executing it.
+# Put together once: building a statement takes longer than executing it.
+_KNOWN_PARTIES = sql(
+    """
+    SELECT b.id AS buyer_id, b.name AS buyer_name, b.locale AS buyer_locale,
+           s.id AS seller_id, s.name AS seller_name, s.locale AS seller_locale
+    FROM (SELECT) AS neither_may_be_known
+    LEFT JOIN parties b ON b.marketplace = :marketplace AND b.side = 'buyer' AND b.external_id = :buyer
+    LEFT JOIN parties s ON s.marketplace = :marketplace AND s.side = 'seller' AND s.external_id = :seller
+    """
+)
 _LOCK_ORDER = (
     _WHOLE_ORDER.where(Order.marketplace == bindparam("marketplace"), Order.external_id == bindparam("external_id"))
     .with_for_update(of=Order)
@@ -53,9 +63,11 @@ def put(session: Session, marketplace: str, body: Mapping[str, Any], now: dateti
     """
     stated = body["order"]
     _check(stated)
+    ids = {"marketplace": marketplace, "buyer": body["buyer"]["id"], "seller": body["seller"]["id"]}
+    known = session.execute(_KNOWN_PARTIES, ids).one()
     # Parties are always locked buyer first, so that two orders of the same people cannot wait for each other.
-    buyer = _put_party(session, marketplace, "buyer", body["buyer"])
-    seller = _put_party(session, marketplace, "seller", body["seller"])
+    buyer = _put_party(session, marketplace, "buyer", body["buyer"], known)
+    seller = _put_party(session, marketplace, "seller", body["seller"], known)
     # What is left out stays as it was told before; null takes it back.
     facts = {name: stated[name] for name in FACTS if name in stated} | {
         "paid_minor": stated["paid"]["amount"],
@@ -88,22 +100,19 @@ def _check(stated: Mapping[str, Any]) -> None:
         raise InvalidBody(errors=errors)
 
 
-def _put_party(session: Session, marketplace: str, side: str, stated: Mapping[str, Any]) -> uuid.UUID:
+def _put_party(session: Session, marketplace: str, side: str, stated: Mapping[str, Any], known: Row[Any]) -> uuid.UUID:
     told = {name: stated[name] for name in ("name", "locale") if name in stated}
+    found: uuid.UUID | None = getattr(known, f"{side}_id")
+    if found is not None and all(getattr(known, f"{side}_{name}") == value for name, value in told.items()):
+        # Nothing new: a large shop's row is in every order, and an update would lock it for all.
+        return found
     key = {"marketplace": marketplace, "side": side, "external_id": stated["id"]}
     query = insert(Party).values(id=new_id(), **key, **{"locale": "zh-CN", **told})
-    if told:
-        # Only what changes is written: a large shop's row is in every order, and an update would lock it for all.
-        found = session.scalar(
-            query.on_conflict_do_update(
-                index_elements=list(key),
-                set_={name: query.excluded[name] for name in told},
-                where=or_(*(getattr(Party, name).is_distinct_from(query.excluded[name]) for name in told)),
-            ).returning(Party.id)
-        )
-    else:
-        found = session.scalar(query.on_conflict_do_nothing(index_elements=list(key)).returning(Party.id))
-    return found or session.scalars(select(Party.id).filter_by(**key)).one()
+    # Never the key itself: PostgreSQL would then lock the row against everything that refers to it.
+    changed: dict[str, Any] = {name: query.excluded[name] for name in told} or {"locale": Party.locale}
+    return session.execute(
+        query.on_conflict_do_update(index_elements=list(key), set_=changed).returning(Party.id)
+    ).scalar_one()
 
 
 def _correct(session: Session, order: Order, fixed: Mapping[str, Any], facts: Mapping[str, Any]) -> None:

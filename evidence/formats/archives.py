@@ -90,6 +90,9 @@ def _check_count(file: IO[bytes]) -> None:
 
 
 def _check_directory(members: list[zipfile.ZipInfo], size: int) -> None:
+    # First, because zipfile itself fails over a name of no characters when asked whether it is a folder's.
+    if not all(member.filename for member in members):
+        raise NotAdmitted(FIELD, "unsafe_member_name", "a file in the archive has no name")
     if all(member.is_dir() for member in members):
         raise NotAdmitted(FIELD, "empty_archive", "there is no file in the archive")
     names = set()

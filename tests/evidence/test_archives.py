@@ -174,3 +174,11 @@ def test_a_damaged_archive_is_admitted_or_refused_and_never_fails_otherwise(data
         admit(io.BytesIO(bytes(damaged)), filename="a.zip").close()
     except NotAdmitted as error:
         assert error.field == "file"
+
+
+def test_a_member_without_a_name_is_refused() -> None:
+    """Found by damaging archives at random: one byte makes a name's first character the NUL at which zipfile cuts."""
+    spoilt = archive(("a.txt", CHAT)).replace(b"a.txt", b"\x00.txt")
+    with pytest.raises(NotAdmitted) as refused:
+        admit(io.BytesIO(spoilt), filename="a.zip")
+    assert (refused.value.field, refused.value.code) == ("file", "unsafe_member_name")

@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help install run test lint types bench clean
+.PHONY: help install run test lint types docs bench clean
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -18,7 +18,7 @@ $(VENV)/.installed: setup.cfg pyproject.toml constraints.txt Makefile
 	@touch $@
 
 run: install ## embedded PostgreSQL, migrations, demo data, API and worker, until Ctrl-C
-	@exec $(BIN)/mediation up --demo
+	@exec $(BIN)/mediation up --demo --sandbox
 
 test: install lint types ## everything, on a real PostgreSQL that it brings itself
 	$(BIN)/python -m pytest
@@ -30,6 +30,9 @@ lint: install ## style and the import law
 
 types: install ## static types
 	$(BIN)/mypy
+
+docs: install ## the diagram and the table of docs/lifecycle.md, written anew from the procedure
+	$(BIN)/mediation procedure --write docs/lifecycle.md
 
 bench: install ## ratios for docs/performance.md
 	$(BIN)/python -m benchmarks

@@ -1,8 +1,10 @@
 """The one form in which a value is hashed or signed: RFC 8785, the JSON Canonicalization Scheme."""
 
 import math
+from contextlib import suppress
 from typing import Any
 
+import orjson
 import rfc8785
 
 from evidence.errors import NotCanonical
@@ -19,11 +21,31 @@ def canonical(value: Any) -> bytes:
     are not strings, any other type, and nesting too deep to walk.
     """
     try:
+        if _is_plain(value):
+            # Nested too deeply for orjson, or with a lone surrogate, it is for the other to write or to refuse.
+            with suppress(orjson.JSONEncodeError):
+                return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
         return rfc8785.dumps(value)
     except RecursionError as error:
         raise NotCanonical("it is nested too deeply, or contains itself") from error
     except ValueError as error:  # CanonicalizationError, and UnicodeEncodeError for a lone surrogate in a key
         raise NotCanonical(_reason(value, "$") or "it is not JSON") from error
+
+
+def _is_plain(value: Any) -> bool:
+    """Tell whether orjson, which is many times faster, writes the very bytes that RFC 8785 asks for.
+
+    It does for texts, integers, truth values and null. It sorts keys by code points, which for ASCII are the UTF-16
+    units of section 3.2.3, and it writes floats and types of its own in ways that are not RFC 8785's.
+    """
+    kind = type(value)
+    if kind is dict:
+        return all(type(key) is str and key.isascii() and _is_plain(item) for key, item in value.items())
+    if kind is list or kind is tuple:
+        return all(map(_is_plain, value))
+    if kind is int:
+        return bool(-MAX_INTEGER <= value <= MAX_INTEGER)
+    return value is None or kind is bool or isinstance(value, str)
 
 
 def _reason(value: Any, at: str) -> str | None:

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import orjson
+import psycopg
 import uuid_utils.compat
-from sqlalchemy import BigInteger, DateTime, Engine, MetaData, Text, Uuid, create_engine
+from sqlalchemy import BigInteger, DateTime, Engine, MetaData, Select, Text, Uuid, create_engine, inspect
 from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from sqlalchemy.engine import make_url
-from sqlalchemy.orm import DeclarativeBase, Session, sessionmaker
+from sqlalchemy.orm import DeclarativeBase, Session, SessionTransaction, sessionmaker
+from sqlalchemy.orm.attributes import instance_dict, instance_state, set_committed_value
 
 #: The role without ownership that every connection of the application takes; created by the first migration.
 APPLICATION_ROLE = "mediation_app"
 LOCK_TIMEOUT_MS = 5_000
 STATEMENT_TIMEOUT_MS = 30_000
 IDLE_TRANSACTION_TIMEOUT_MS = 60_000
+T = TypeVar("T")
+_DIALECT = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 
 
 class Base(DeclarativeBase):
@@ -90,5 +96,89 @@ def _to_json(value: object) -> str:
 
 
 def make_sessions(engine: Engine) -> sessionmaker[Session]:
-    """Sessions that keep their objects readable after commit and never flush behind a reader's back."""
-    return sessionmaker(engine, expire_on_commit=False, autoflush=False)
+    """Sessions that keep their objects readable after commit and never flush behind a reader's back.
+
+    All of them carry one `shared` dictionary along, for what a process remembers of this database.
+    """
+    return sessionmaker(engine, expire_on_commit=False, autoflush=False, info={"shared": {}})
+
+
+# --- statements past the object layer --------------------------------------------------------------------------------
+
+
+def innermost(session: Session) -> SessionTransaction | None:
+    """The savepoint that the session is in, else its transaction."""
+    return session.get_nested_transaction() or session.get_transaction()
+
+
+def say(session: Session, statement: str, values: Mapping[str, Any]) -> psycopg.Cursor[tuple[Any, ...]]:
+    """Execute a statement as the driver takes it, with %(name)s for its values, in the session's transaction.
+
+    For the few that nearly every request needs: nothing is built, compiled or described for them. What fails is a
+    sqlalchemy.exc.DBAPIError, as ever.
+    """
+    transaction, driver = session.info.get("driver", (None, None))
+    if driver is None or transaction is not innermost(session):
+        # It is this question that makes the session begin its transaction, or set its savepoint.
+        driver = session.connection().connection.driver_connection
+        session.info["driver"] = innermost(session), driver
+    try:
+        found: psycopg.Cursor[tuple[Any, ...]] = driver.execute(statement, values)
+    except psycopg.Error as error:
+        session.connection()._handle_dbapi_exception(error, statement, values, None, None)
+    return found
+
+
+def as_text(query: Select[Any]) -> str:
+    """A query as the driver takes it, for `say`."""
+    return str(query.compile(dialect=_DIALECT))
+
+
+class Reader(Generic[T]):
+    """Makes the persistent objects of one mapped class from rows of all its columns, in the order of `names`.
+
+    The ORM does the same for any query there can be, and takes several times as long for it as the database.
+    """
+
+    def __init__(self, mapped: type[T]) -> None:
+        self._mapper = inspect(mapped)
+        self.names = tuple(self._mapper.column_attrs.keys())
+        self._keys = [self.names.index(column.key) for column in self._mapper.primary_key]
+
+    def read(self, session: Session, values: Sequence[Any], related: Mapping[str, object], *, anew: bool) -> T:
+        """The object of a row and what is related to it, put into the session as the row has it.
+
+        What the session knows of it already stays as it is there, unless it is to be read `anew`.
+        """
+        key = self._mapper.identity_key_from_primary_key([values[place] for place in self._keys])
+        found: T | None = session.identity_map.get(key)
+        read = dict(zip(self.names, values, strict=True), **related)
+        if found is not None and not anew:
+            for name in read.keys() - instance_dict(found).keys():
+                set_committed_value(found, name, read[name])
+            return found
+        if found is None:
+            found = self._mapper.class_manager.new_instance()
+            state = instance_state(found)
+            state.key, state.session_id = key, session.hash_key
+            session.identity_map.add(state)
+        else:
+            state = instance_state(found)
+        state.dict.update(read)
+        state._commit_all(state.dict, session.identity_map)
+        return found
+
+
+def changed_columns(instance: Base) -> set[str]:
+    """The attributes of a persistent object that were set since it was read or written."""
+    return set(instance_state(instance).committed_state)
+
+
+def nothing_left_to_flush(session: Session, instance: Base) -> None:
+    """Tell the session that the object's row was just written as the object now has it, by a statement of our own.
+
+    As after a flush: what is set from now on is flushed later, and a rollback makes the session read the row anew.
+    """
+    state = instance_state(instance)
+    session._register_altered([state])
+    state._commit_all(state.dict, session.identity_map)

@@ -22,10 +22,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session, sessionmaker
 from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook, WebhookVerificationError
 
+from mediation import sandbox
 from mediation.db import new_id
 from mediation.errors import BadSignature
-from mediation.models import Case, Decision, Order, Refund
+from mediation.models import Order, Refund
 from mediation.operations import refunds
+from mediation.sandbox import GatewayMode
 from mediation.schemas import money
 from mediation.settings import BadSetting, Settings
 
@@ -77,39 +79,18 @@ class LedgerGateway:
     name = "ledger"
 
     def pay(self, sessions: sessionmaker[Session], refund: Refund, now: datetime) -> Reply:
-        """Debit who bears the refund, credit the buyer, settle; the ledger's primary key refuses a second writing."""
+        """Settle: the movement in the ledger, whose primary key refuses a second one, is the payment."""
         reference = f"ledger:{refund.id}"
         with sessions.begin() as session:
             case = refunds.lock_case_under_way(session, refund.id)
             if case is None:
                 # Its fate was applied by whoever brought it.
                 return Reply(Fate.UNKNOWN, answer="not under way any more", applied=True)
-            refunds.enter_in_ledger(session, refund, _shares(session, case, refund), str(case.buyer_id), now)
             refunds.settle(session, refund.id, now, reference=reference)
         return Reply(Fate.SETTLED, reference=reference, applied=True)
 
     def close(self) -> None:
         """Nothing is held."""
-
-
-def _shares(session: Session, case: Case, refund: Refund) -> dict[str, int]:
-    """Who bears the refund, by account: as the final decision splits the liability, else the seller alone.
-
-    Accounts name parties by our id for them, which is one per marketplace and says nothing about a person: entries
-    of the ledger stay for ever.
-    """
-    accounts = {"seller": f"seller:{case.seller_id}", "buyer": f"buyer:{case.buyer_id}"}
-    liability = session.scalar(
-        select(Decision.liability)
-        .where(Decision.case_id == case.id, Decision.status == "final")
-        .order_by(Decision.number.desc())
-        .limit(1)
-    )
-    if not liability:
-        return {accounts["seller"]: refund.amount_minor}
-    return {
-        accounts.get(part["party"], f"{part['party']}:{case.marketplace}"): part["amount_minor"] for part in liability
-    }
 
 
 class HttpGateway:
@@ -143,6 +124,7 @@ class HttpGateway:
                 "order": order,
                 "case": str(refund.case_id),
                 "purpose": refund.purpose,
+                "purposes": {name: money(amount, refund.currency) for name, amount in sorted(refund.purposes.items())},
                 "amount": money(refund.amount_minor, refund.currency),
             }
         ).decode()
@@ -219,9 +201,40 @@ def _words(value: object) -> str | None:
     return value[:200] if isinstance(value, str) and value and value.isprintable() else None
 
 
+class SandboxGateway:
+    """The gateway of a sandbox: the one that is set up, made to fail, stall or answer twice by /sandbox/gateway."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self._gateway = gateway
+        self.name = gateway.name
+
+    def pay(self, sessions: sessionmaker[Session], refund: Refund, now: datetime) -> Reply:
+        """Pay, or behave as the sandbox is set."""
+        with sessions.begin() as session:
+            mode = sandbox.gateway_mode(session)
+        if mode is GatewayMode.FAIL:
+            return Reply(Fate.FAILED, why="the sandbox's gateway refuses", answer="sandbox")
+        if mode is GatewayMode.STALL:
+            return Reply(Fate.UNKNOWN, why="the sandbox's gateway does not answer", answer="sandbox")
+        reply = self._gateway.pay(sessions, refund, now)
+        if mode is GatewayMode.TWICE:
+            again = self._gateway.pay(sessions, refund, now)
+            if reply.fate is Fate.SETTLED:
+                # Told a second time, as a callback tells it; whoever brings it, it is applied once.
+                with sessions.begin() as session:
+                    refunds.settle(session, refund.id, now, reference=reply.reference)
+            return again if not reply.applied else reply
+        return reply
+
+    def close(self) -> None:
+        """Let go of what the gateway holds."""
+        self._gateway.close()
+
+
 def gateway_of(settings: Settings) -> Gateway:
     """The gateway that the settings name. Raises BadSetting."""
-    return HttpGateway(settings) if settings.gateway == "http" else LedgerGateway()
+    gateway: Gateway = HttpGateway(settings) if settings.gateway == "http" else LedgerGateway()
+    return SandboxGateway(gateway) if settings.sandbox else gateway
 
 
 def verify(settings: Settings, raw: bytes, headers: Mapping[str, str]) -> None:

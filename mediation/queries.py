@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -15,7 +16,6 @@ from sqlalchemy import (
     Row,
     Select,
     Uuid,
-    and_,
     bindparam,
     exists,
     func,
@@ -27,8 +27,10 @@ from sqlalchemy import (
 from sqlalchemy.orm import Session, aliased
 
 from mediation import docket
+from mediation.db import say
+from mediation.deadlines import AS_JSON, Running, from_json
 from mediation.errors import InvalidBody
-from mediation.models import Case, Claim, DocketEntry, DocketOpening, Order, Party
+from mediation.models import Case, Claim, Deadline, DocketEntry, DocketOpening, Order, Party
 from workflows.acts import Actor
 from workflows.states import STAFF, STAGE_OF
 
@@ -40,6 +42,7 @@ SORTS: dict[str, Any] = {
     "opened_at": Case.opened_at,
     "updated_at": Case.updated_at,
     "amount": Case.claimed_minor,
+    "due_at": Case.due_at,
 }
 
 
@@ -92,6 +95,9 @@ def cases(
     descending, name = sort.startswith("-"), sort.lstrip("-")
     column = SORTS[name]
     query = docket.visible_cases(actor).where(*_conditions(asked))
+    if name == "due_at":
+        # What nothing falls due on is in no list of what falls due.
+        query = query.where(Case.due_at.is_not(None))
     if cursor is not None:
         value, last = position_of(cursor, [int if name == "amount" else datetime, uuid.UUID])
         here, there = tuple_(column, Case.id), tuple_(literal(value), literal(last))
@@ -110,7 +116,9 @@ def _conditions(asked: Mapping[str, Any]) -> list[ColumnElement[bool]]:
     simple = {"state": Case.state, "waiting_on": Case.waiting_on, "queue": Case.queue, "assignee": Case.assignee}
     found: list[ColumnElement[bool]] = [column == asked[name] for name, column in simple.items() if name in asked]
     if "stage" in asked:
-        found.append(Case.state.in_([state for state, stage in STAGE_OF.items() if stage == asked["stage"]]))
+        states = [state for state, stage in STAGE_OF.items() if stage == asked["stage"]]
+        # A suspended case keeps the stage in which it stands still.
+        found.append(or_(Case.state.in_(states), Case.suspended_from.in_(states)))
     for name in ("reason", "request"):
         if name in asked:
             found.append(exists().where(Claim.case_id == Case.id, getattr(Claim, name) == asked[name]))
@@ -124,6 +132,8 @@ def _conditions(asked: Mapping[str, Any]) -> list[ColumnElement[bool]]:
         found.append(Case.opened_at >= asked["opened_from"])
     if "opened_to" in asked:
         found.append(Case.opened_at < asked["opened_to"])
+    if "due_before" in asked:
+        found.append(Case.due_at < asked["due_before"])
     if "updated_since" in asked:
         found.append(Case.updated_at >= asked["updated_since"])
     if "q" in asked:
@@ -132,39 +142,83 @@ def _conditions(asked: Mapping[str, Any]) -> list[ColumnElement[bool]]:
     return found
 
 
-_OPENING = and_(
-    DocketOpening.case_id == Claim.case_id,
-    DocketOpening.seq == 1,
-    DocketOpening.name == func.concat("claims.", Claim.n, ".statement"),
-)
-_CLAIMS = (
-    select(
-        Claim.case_id, Claim.id, Claim.line_id, Claim.reason, Claim.request, Claim.amount_minor, Claim.currency,
-        DocketOpening.name, DocketOpening.value,
+@dataclass(frozen=True, slots=True)
+class Belongings:
+    """What is shown of several cases beside their rows: claims, each with its statement (None once erased), and the
+    deadlines that are not over, both by case and in order; and the interests that the reader has declared.
+    """
+
+    claims: dict[uuid.UUID, list[dict[str, Any]]]
+    deadlines: dict[uuid.UUID, list[Running]]
+    interests: frozenset[tuple[str, str]]
+
+
+# One statement and one value, put together by the database: asking and reading cost more than answering.
+_BELONGINGS = f"""
+    SELECT json_build_array(
+        (
+            SELECT json_agg(json_build_array(side, party)) FROM interests
+            WHERE marketplace = %(marketplace)s AND subject = %(subject)s AND ended_at IS NULL
+        ),
+        (
+            SELECT json_agg(
+                json_build_array(
+                    claims.case_id, id, line_id, reason, request, amount_minor, currency, value ->> name
+                ) ORDER BY claims.case_id, claims.n
+            )
+            FROM claims LEFT JOIN docket_openings AS opening ON opening.case_id = claims.case_id
+                AND opening.seq = 1 AND opening.name = concat('claims.', claims.n, '.statement')
+            WHERE claims.case_id = ANY(%(case_ids)s::uuid[])
+        ),
+        (
+            SELECT json_agg(json_build_array(case_id, {AS_JSON}) ORDER BY id) FROM deadlines
+            WHERE case_id = ANY(%(case_ids)s::uuid[]) AND done_at IS NULL
+        )
+    ) AS found
+    """  # noqa: S608 - our own words
+
+
+def belongings(session: Session, actor: Actor, case_ids: Sequence[uuid.UUID]) -> Belongings:
+    """What belongs to these cases, and the actor's interests, read at once."""
+    by_text = {str(case_id): case_id for case_id in case_ids}
+    subject = actor.subject if actor.role in STAFF else None
+    values = {"marketplace": actor.marketplace, "subject": subject, "case_ids": f"{{{','.join(by_text)}}}"}
+    [((interests, claims, running),)] = say(session, _BELONGINGS, values)
+    found = Belongings(
+        {case_id: [] for case_id in case_ids},
+        {case_id: [] for case_id in case_ids},
+        frozenset((side, party) for side, party in interests or ()),
     )
-    .outerjoin(DocketOpening, _OPENING)
-    .where(Claim.case_id == func.any(bindparam("case_ids", type_=ARRAY(Uuid()))))
-    .order_by(Claim.case_id, Claim.n)
-)  # fmt: skip
-
-
-def claims(session: Session, case_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[dict[str, Any]]]:
-    """The claims of several cases by case, in order, each with its statement (None once erased)."""
-    found: dict[uuid.UUID, list[dict[str, Any]]] = {case_id: [] for case_id in case_ids}
-    if not found:
-        return found
-    rows = session.execute(_CLAIMS, {"case_ids": list(case_ids)})
-    for case_id, claim_id, line, reason, request, amount, currency, name, value in rows:
-        found[case_id].append(
+    for case_id, claim_id, line, reason, request, amount, currency, statement in claims or ():
+        found.claims[by_text[case_id]].append(
             {
-                "id": str(claim_id),
+                "id": claim_id,
                 "line_id": line,
                 "reason": reason,
                 "request": request,
                 "amount": {"amount": amount, "currency": currency},
-                "statement": None if value is None else value[name],
+                "statement": statement,
             }
         )
+    for case_id, one in running or ():
+        found.deadlines[by_text[case_id]].append(from_json(by_text[case_id], one))
+    return found
+
+
+_RUNNING = (
+    select(Deadline)
+    .where(Deadline.case_id == func.any(bindparam("case_ids", type_=ARRAY(Uuid()))), Deadline.done_at.is_(None))
+    .order_by(Deadline.id)
+    .execution_options(populate_existing=True)
+)
+
+
+def deadlines(session: Session, case_ids: Sequence[uuid.UUID]) -> dict[uuid.UUID, list[Deadline]]:
+    """The deadlines of several cases that are not over, by case, in the order of their start."""
+    found: dict[uuid.UUID, list[Deadline]] = {case_id: [] for case_id in case_ids}
+    if found:
+        for one in session.scalars(_RUNNING, {"case_ids": list(case_ids)}):
+            found[one.case_id].append(one)
     return found
 
 

@@ -123,9 +123,18 @@ class SumSchema(MoneySchema):
     amount = Whole(0, MAX_MINOR, required=True)
 
 
+class ReturnAddressSchema(Schema):
+    name = Text(200, required=True)
+    line = Text(500, required=True)
+    phone = Id()
+
+
 class PartySchema(Schema):
     id = Id(required=True)
     name = Text(200, allow_none=True)
+    return_address = fields.Nested(
+        ReturnAddressSchema, allow_none=True, metadata={"description": "a seller's, for goods that go back"}
+    )
     locale = fields.String(validate=validate.Regexp(r"\A[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8}){0,3}\Z"))
 
 
@@ -142,7 +151,10 @@ def rfc3339(moment: datetime | None) -> str | None:
     """A time as the API writes it: UTC with Z, microseconds kept where there are any."""
     if moment is None:
         return None
-    return moment.astimezone(UTC).replace(tzinfo=None).isoformat() + "Z"
+    written = moment.isoformat()
+    if not written.endswith("+00:00"):
+        written = moment.astimezone(UTC).isoformat()
+    return f"{written[:-6]}Z"
 
 
 def flat(messages: Any, prefix: str = "") -> dict[str, list[str]]:

@@ -16,7 +16,7 @@ from granian.http import HTTP1Settings
 from granian.log import LogLevels
 
 from mediation import logs
-from mediation.services import check
+from mediation.services import check, check_policies
 from mediation.settings import BadSetting, Settings, load
 from mediation.supervision.parent import claim_children, die_with_parent
 
@@ -64,6 +64,7 @@ def main() -> None:
     try:
         settings = load()
         check(settings)  # Here a wrong one is told once; in a worker it would be told at every restart.
+        check_policies(settings)
     except BadSetting as error:
         sys.exit(f"Error: {error}")
     logs.configure(settings)

@@ -12,16 +12,22 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from evidence.errors import EvidenceError
 from evidence.store import BlobStore, open_store
+from mediation import policies, sandbox
 from mediation.auth import Authenticator
 from mediation.db import make_engine, make_sessions
 from mediation.jobs import Hinter
 from mediation.sealing import Sealer
 from mediation.settings import BadSetting, Settings
+from workflows.policies import PoliciesNotReadable, read
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """Settings, database, keys and files of one process. `clock` gives the time at the door, and nowhere else."""
+    """Settings, database, keys and files of one process.
+
+    `clock` gives the time of cases at the door, and nowhere else; a sandbox may have moved it on. `real` gives the
+    machine's, for payments, tokens and whatever else happens outside.
+    """
 
     settings: Settings
     engine: Engine
@@ -30,6 +36,7 @@ class Services:
     sealer: Sealer
     blobs: BlobStore
     clock: Callable[[], datetime]
+    real: Callable[[], datetime]
     hint: Callable[[], None]
 
 
@@ -62,11 +69,39 @@ def check(settings: Settings) -> tuple[Sealer, Authenticator, BlobStore]:
     return sealer, authenticator, blobs
 
 
+def check_policies(settings: Settings) -> None:
+    """Raises BadSetting where the file of policies cannot be used, with everything that is wrong with it."""
+    file = settings.policy_file
+    if file is None:
+        return
+    try:
+        read(file.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise BadSetting(f"POLICY_FILE: {file} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise BadSetting(f"POLICY_FILE: {file} must be UTF-8: {error.reason}") from error
+    except PoliciesNotReadable as error:
+        raise BadSetting(f"POLICY_FILE: {file}: {error}") from error
+
+
+class SandboxTime:
+    """The time of a sandbox's cases: the machine's, moved on by what is on file, so that every process has the same."""
+
+    def __init__(self, sessions: sessionmaker[Session], real: Callable[[], datetime]) -> None:
+        self._sessions, self._real = sessions, real
+
+    def __call__(self) -> datetime:
+        """Now, as the sandbox has it."""
+        with self._sessions.begin() as session:
+            return self._real() + sandbox.ahead(session)
+
+
 def build(
     settings: Settings,
     *,
     engine: Engine | None = None,
-    clock: Callable[[], datetime] = real_time,
+    clock: Callable[[], datetime] | None = None,
+    real: Callable[[], datetime] = real_time,
     hint: Callable[[], None] | None = None,
 ) -> Services:
     """Services for a database that is there and migrated. Raises BadSetting without one."""
@@ -75,9 +110,13 @@ def build(
             raise BadSetting("DATABASE_URL: must be set; `mediation up` sets it for the embedded PostgreSQL")
         engine = make_engine(settings.database_url, pool_size=settings.pool_size)
     sealer, authenticator, blobs = check(settings)
+    check_policies(settings)
     sessions = make_sessions(engine)
     with sessions.begin() as session:
-        sealer.publish(session, clock())
+        sealer.publish(session, real())
+        policies.publish(session, settings.policy_file, real())
+    if clock is None:
+        clock = SandboxTime(sessions, real) if settings.sandbox else real
     return Services(
         settings=settings,
         engine=engine,
@@ -86,5 +125,6 @@ def build(
         sealer=sealer,
         blobs=blobs,
         clock=clock,
+        real=real,
         hint=hint or (Hinter(settings.database_url) if settings.database_url else no_hint),
     )

@@ -35,13 +35,15 @@ class Settings:
     blob_url: str | None = None
     token_key: Path | None = None
     sealing_key: Path | None = None
-    mediator_authority_minor: int = 50_000
+    policy_file: Path | None = None
+    sandbox: bool = False
+    clock_workers: int = 2
     gateway: str = "ledger"
     gateway_url: str | None = None
     gateway_secret: str | None = field(default=None, repr=False)
     gateway_timeout: timedelta = timedelta(seconds=10)
     refund_retry_pause: timedelta = timedelta(seconds=5)
-    refund_give_up_after: timedelta = timedelta(hours=24)
+    refund_give_up_after: timedelta | None = None
     log_level: str = "info"
     log_format: str = "auto"
 
@@ -80,15 +82,15 @@ def load(**overrides: object) -> Settings:
             "blob_url": env.str("BLOB_URL", None),
             "token_key": env.path("TOKEN_KEY", None),
             "sealing_key": env.path("SEALING_KEY", None),
-            "mediator_authority_minor": env.int(
-                "MEDIATOR_AUTHORITY_MINOR", 50_000, validate=validate.Range(0, 2**53 - 1)
-            ),
+            "policy_file": env.path("POLICY_FILE", None),
+            "sandbox": env.bool("SANDBOX", False),
+            "clock_workers": env.int("CLOCK_WORKERS", 2, validate=validate.Range(1, 64)),
             "gateway": env.str("GATEWAY", "ledger", validate=validate.OneOf(["ledger", "http"])),
             "gateway_url": env.str("GATEWAY_URL", None),
             "gateway_secret": env.str("GATEWAY_SECRET", None),
             "gateway_timeout": _seconds(env, "GATEWAY_TIMEOUT_SECONDS", 10.0),
             "refund_retry_pause": _seconds(env, "REFUND_RETRY_PAUSE_SECONDS", 5.0),
-            "refund_give_up_after": _seconds(env, "REFUND_GIVE_UP_AFTER_SECONDS", 86_400.0),
+            "refund_give_up_after": _seconds(env, "REFUND_GIVE_UP_AFTER_SECONDS", None),
             "log_level": env.str("LOG_LEVEL", "info", validate=validate.OneOf(["debug", "info", "warning", "error"])),
             "log_format": env.str("LOG_FORMAT", "auto", validate=validate.OneOf(["auto", "json", "text"])),
         }
@@ -110,9 +112,10 @@ def _check(settings: Settings) -> None:
         _check_secret(settings.gateway_secret)
 
 
-def _seconds(env: Env, name: str, default: float) -> timedelta:
+def _seconds(env: Env, name: str, default: float | None) -> timedelta | None:
     bounds = validate.Range(0, 10**9, min_inclusive=False)
-    return timedelta(seconds=env.float(name, default, validate=bounds))
+    seconds = env.float(name, default, validate=bounds)
+    return None if seconds is None else timedelta(seconds=seconds)
 
 
 def _check_secret(secret: str | None) -> None:

@@ -21,6 +21,7 @@ from sqlalchemy.exc import DBAPIError
 
 from mediation import logs, migrating
 from mediation.embedded import EmbeddedServer, running
+from mediation.services import check_policies
 from mediation.settings import Settings
 from mediation.supervision.children import Child
 from mediation.supervision.errors import CannotRun
@@ -46,6 +47,7 @@ def up(settings: Settings, *, demo: bool = False) -> None:
     """
     logs.configure(settings)
     settings = dataclasses.replace(settings, home=settings.home.expanduser().absolute())
+    check_policies(settings)  # Here a wrong file is told once; in the children it would be told at every restart.
     with _until_signal(), ExitStack() as stack:
         was_killed = stack.enter_context(exclusive(settings.home))
         tokens = issue_tokens(settings)
@@ -58,7 +60,7 @@ def up(settings: Settings, *, demo: bool = False) -> None:
         children = [stack.enter_context(_kept(child, patience)) for child, patience in _children(settings, url)]
         address = _address(settings)
         _await_answer(address, children)
-        greet(address, tokens)
+        greet(address, tokens, sandbox=settings.sandbox)
         _watch(children, server)
 
 
@@ -100,6 +102,7 @@ def _children(settings: Settings, url: str) -> list[tuple[Child, float]]:
         "MEDIATION_HOME": str(settings.home),
         "HOST": settings.host,
         "PORT": str(settings.port),
+        "SANDBOX": str(int(settings.sandbox)),
         VARIABLE: str(os.getpid()),
     }
     # Ends in the reverse order: the API first, so that what it still accepts finds a worker.

@@ -8,7 +8,7 @@ import signal
 import sys
 import traceback
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from typing import Any
 
@@ -17,13 +17,15 @@ import psycopg
 import structlog
 from procrastinate.exceptions import AlreadyEnqueued, ConnectorException
 from procrastinate.jobs import Status
-from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from mediation import idempotency, jobs, logs, paying
+from mediation import clock, idempotency, jobs, logs, paying, policies
 from mediation.gateways import Gateway, gateway_of
 from mediation.services import Services, build
 from mediation.settings import BadSetting, Settings, load
 from mediation.supervision.parent import die_with_parent
+from workflows.policies import PoliciesNotReadable
 
 CONCURRENCY = 4
 SWEEP_CRON = "* * * * * */2"  # every two seconds; the sixth field is seconds
@@ -31,6 +33,8 @@ TIDY_CRON = "*/5 * * * *"
 BATCH = 1_000
 PAY = "mediation.pay_refund"
 DRAIN_SECONDS = 12  # for jobs under way at a stop; less than a supervisor waits before it kills
+TICK_SECONDS, LEAST_SECONDS = 1.0, 0.05  # between two looks at what is due
+KEEP_SECONDS = 2.0  # between two looks for cases without a clock, and at the file of policies
 PAUSE_SECONDS = 2.0  # before looking for a lost database again
 #: How a database that is away or going away shows itself in what the worker uses of it.
 DATABASE_LOST = (ConnectorException, psycopg.OperationalError, OperationalError, InterfaceError)
@@ -77,9 +81,73 @@ def make_app(settings: Settings, services: Services, gateway: Gateway) -> procra
         forgotten = BATCH
         while forgotten == BATCH:
             with services.sessions.begin() as session:
-                forgotten = idempotency.forget(session, services.clock(), limit=BATCH)
+                forgotten = idempotency.forget(session, services.real(), limit=BATCH)
 
     return app
+
+
+async def tick(services: Services) -> None:
+    """Fire deadlines as they fall due, one after another, until cancelled; then look again, at least every second.
+
+    Deadlines are rows and no jobs: what a worker that dies leaves is found by the next look of any other.
+    """
+    while True:
+        pause = TICK_SECONDS
+        try:
+            while await asyncio.to_thread(clock.fire_next, services):
+                continue
+            pause = await asyncio.to_thread(_until_next, services)
+        except (DBAPIError, PoolTimeout) as error:
+            _require_database(error)
+        await asyncio.sleep(pause)
+
+
+def _until_next(services: Services) -> float:
+    """Seconds until something may fall due."""
+    with services.sessions.begin() as session:
+        moment = clock.next_wake(session)
+    left = TICK_SECONDS if moment is None else (moment - services.clock()).total_seconds()
+    return min(max(left, LEAST_SECONDS), TICK_SECONDS)
+
+
+def _require_database(error: DBAPIError | PoolTimeout) -> None:
+    """Raises the error if the database is away; else it was a lock or a connection that was not had in time, which
+    says nothing about the next deadline.
+    """
+    if isinstance(error, DBAPIError) and clock.is_away(error):
+        raise error
+    log.warning("clock_disturbed", error=type(getattr(error, "orig", error)).__name__)
+
+
+async def keep_clocks(services: Services) -> None:
+    """See that every open case has its clock, and that a changed file of policies comes into force."""
+    policies_read: float | None = None
+    while True:
+        try:
+            await asyncio.to_thread(clock.start_missing, services)
+            policies_read = await asyncio.to_thread(_policies, services, policies_read)
+        except (DBAPIError, PoolTimeout) as error:
+            _require_database(error)
+        await asyncio.sleep(KEEP_SECONDS)
+
+
+def _policies(services: Services, read: float | None) -> float | None:
+    """Load the file of policies if it was written since; a file that cannot be read leaves the old ones in force."""
+    file = services.settings.policy_file
+    if file is None:
+        return None
+    try:
+        written = file.stat().st_mtime
+        if read is not None and written == read:
+            return read
+        with services.sessions.begin() as session:
+            version = policies.publish(session, file, services.real(), edited=read is not None)
+        if version is not None:
+            log.info("policies_loaded", version=version)
+        return written
+    except (OSError, UnicodeDecodeError, PoliciesNotReadable) as error:
+        log.error("policies_not_loaded", file=str(file), why=str(error))
+        return read
 
 
 async def report_failures(call: Callable[[], Awaitable[Any]], context: procrastinate.JobContext, worker: Any) -> Any:
@@ -128,6 +196,19 @@ async def work(settings: Settings) -> None:
     log.info("worker_stopped")
 
 
+async def _together(*works: Coroutine[Any, Any, Any]) -> None:
+    """Do all of this until one of it ends or fails, or until cancelled; then stop the others and wait for them."""
+    tasks = [asyncio.create_task(work) for work in works]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
 async def _shift(settings: Settings) -> None:
     """Work until cancelled, or until the queue's connections break."""
     services = await asyncio.to_thread(build, settings)
@@ -136,8 +217,8 @@ async def _shift(settings: Settings) -> None:
         try:
             app = make_app(settings, services, gateway)
             async with app.open_async():
-                log.info("worker_started", gateway=gateway.name)
-                await app.run_worker_async(
+                log.info("worker_started", gateway=gateway.name, clock_workers=settings.clock_workers)
+                jobs_done = app.run_worker_async(
                     concurrency=CONCURRENCY,
                     fetch_job_polling_interval=1.0,
                     delete_jobs="always",
@@ -145,6 +226,8 @@ async def _shift(settings: Settings) -> None:
                     install_signal_handlers=False,
                     worker_middleware=[report_failures],
                 )
+                ticks = [tick(services) for _ in range(settings.clock_workers)]
+                await _together(jobs_done, keep_clocks(services), *ticks)
         finally:
             gateway.close()
     finally:

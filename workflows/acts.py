@@ -57,6 +57,14 @@ class CaseLike(Protocol):
     accepted_by_seller: bool
     appealed_by_buyer: bool
     appealed_by_seller: bool
+    appeal_until: datetime | None
+    proposal_accepted_by_buyer: bool
+    proposal_accepted_by_seller: bool
+    performed: bool
+    evidence_from: str | None
+    evidence_of_buyer: bool
+    evidence_of_seller: bool
+    suspended_from: str | None
 
     @property
     def buyer_ref(self) -> str: ...

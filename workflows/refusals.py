@@ -6,6 +6,8 @@ because the one who reads it may speak another language than the one who caused 
 
 from __future__ import annotations
 
+from functools import cache
+
 LANGUAGES = ("en", "zh-CN")
 
 _SENTENCES: dict[str, tuple[str, str]] = {
@@ -21,7 +23,7 @@ _SENTENCES: dict[str, tuple[str, str]] = {
     ),
     "assigned_to_other": ("The case is in the hands of {assignee}.", "案件已由 {assignee} 受理。"),
     "already_yours": ("You already have this case.", "案件已在您名下。"),
-    "not_assigned_to_you": ("Only the one who has the case can release it.", "只有受理人本人可以释放案件。"),
+    "not_assigned_to_you": ("Only the one who has the case can do this.", "只有受理人本人可以执行此操作。"),
     "own_offer": (
         "The open offer is your own; the other side answers it.",
         "当前方案由您提出，须由对方答复。",
@@ -68,6 +70,85 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "The message does not say this, to the letter; its real text is in `real_text`.",
         "该消息中没有这段原文，消息真实内容见 real_text。",
     ),
+    "proposal_open": (
+        "A mediator's proposal is open; accept or decline it before anything else is offered.",
+        "调解员的调解方案尚待答复，请先接受或拒绝该方案。",
+    ),
+    "proposal_accepted": (
+        "Your side has accepted the proposal; the other side's answer is awaited.",
+        "您方已接受调解方案，正在等待对方答复。",
+    ),
+    "appeal_out_of_time": (
+        "The time for an appeal is over.",
+        "申诉期限已过。",
+    ),
+    "not_performed": (
+        "The seller has not performed yet; there is nothing to confirm or dispute.",
+        "卖家尚未履行，目前无可确认或争议的内容。",
+    ),
+    "already_performed": (
+        "The seller has performed already; the buyer's answer is awaited.",
+        "卖家已履行，正在等待买家确认。",
+    ),
+    "parcel_used": (
+        "This parcel was named for a return of this order before; name the one that is on its way now.",
+        "该运单已用于本订单此前的退货，请填写本次退货的运单。",
+    ),
+    "not_waiting_on_seller": ("The case is not waiting on the seller.", "案件当前不在等待卖家处理。"),
+    "return_address_needed": (
+        "The goods must go back, and no return address is on file: give one as return_address.",
+        "需要退货，但没有可用的退货地址，请提供 return_address。",
+    ),
+    "consent_needed": (
+        "The buyer must have consented to being handed over: consent must be true.",
+        "转交案件须先征得买家同意：consent 必须为 true。",
+    ),
+    "unknown_category": (
+        "'{value}' is not a category of the policies in force; known are: {known}.",
+        "“{value}”不是现行规则中的类目；可用类目：{known}。",
+    ),
+    "own_hand_over": ("A case is handed over to somebody else.", "案件须转交给他人。"),
+    "due_in_the_past": (
+        "The due date must lie in the future; it is now {now}.",
+        "截止时间必须晚于当前时间（现在为 {now}）。",
+    ),
+    "due_too_far": (
+        "The due date may lie no later than {latest} by the policy '{row}'.",
+        "根据规则“{row}”，截止时间最晚为 {latest}。",
+    ),
+    "not_an_extension": (
+        "The new due date must be later than the present one, {due}.",
+        "新的截止时间必须晚于当前截止时间（{due}）。",
+    ),
+    "suspension_too_long": (
+        "A suspension on the ground '{ground}' may last until {latest} at the latest, all suspensions of the case "
+        "counted.",
+        "以“{ground}”为由的中止最晚可至 {latest}（含本案此前的中止时间）。",
+    ),
+    "ground_not_proven": (
+        "The order's facts do not prove '{ground}'.",
+        "订单事实不能证明“{ground}”。",
+    ),
+    "above_authority": (
+        "The sum {amount} is above your authority of {limit}; it takes somebody who may order more.",
+        "金额 {amount} 超出您的权限 {limit}，须由权限更高的人员处理。",
+    ),
+    "compensation_above_cap": (
+        "Compensation for this order may come to {cap} at most by the policy '{row}'.",
+        "根据规则“{row}”，本订单的赔偿总额最高为 {cap}。",
+    ),
+    "freight_above_cap": (
+        "Return freight for this order may come to {cap} at most by the policy '{row}'.",
+        "根据规则“{row}”，本订单的退货运费最高为 {cap}。",
+    ),
+    "item_not_open": (
+        "This item of the evidence request is not open for your side.",
+        "该举证事项当前不由您方提交。",
+    ),
+    "default_not_on_file": (
+        "No such default of a side is on file in this case.",
+        "本案没有该方逾期未举证的记录。",
+    ),
     "not_offered_yet": (
         "'{value}' is not offered by this version of the service yet.",
         "本服务当前版本尚不支持“{value}”。",
@@ -85,14 +166,18 @@ _SENTENCES: dict[str, tuple[str, str]] = {
 #: Words of the closed lists in Chinese, for sentences only; the API's values never change with the language.
 _ZH_WORDS = {
     "opened": "已发起", "seller_notified": "待卖家处理", "negotiating": "协商中", "seller_refused": "卖家已拒绝",
+    "awaiting_return": "待买家退货", "awaiting_inspection": "待卖家验货", "awaiting_performance": "待履行",
+    "awaiting_evidence": "举证中", "suspended": "已中止",
     "under_review": "平台介入中", "escalated": "已升级", "decided": "已裁决", "refund": "退款中",
     "refunded": "已退款", "closed": "已关闭", "buyer": "买家", "seller": "卖家", "mediator": "调解员",
     "senior": "高级调解员", "supervisor": "主管", "platform": "平台", "admin": "管理员", "clock": "时钟",
     "gateway": "支付网关", "system": "系统",
+    "agreement": "双方协商", "court_docket": "法院立案", "police": "公安立案",
+    "not_shipped": "未发货", "return_delivered": "退货已签收", "delivery_failed": "投递失败",
 }  # fmt: skip
 
 #: Figures that are words of ours; the others are ids, which may read like one.
-_WORDS = frozenset({"state", "role"})
+_WORDS = frozenset({"state", "role", "ground"})
 
 
 class Refused(Exception):
@@ -123,6 +208,14 @@ class WrongState(Conflict):
         super().__init__("wrong_state", action=action, state=state)
         self.possible = possible
 
+    def sentence(self, language: str = "en") -> str:
+        """The rule in the reader's language; every answer tells it of a dozen actions, so each is put together once."""
+        return _wrong_state(language, **self.figures)
+
+
+class OutOfTime(Refused):
+    """The time for the act is over."""
+
 
 class NotPermitted(Refused):
     """This actor may not do this in any state."""
@@ -136,6 +229,11 @@ def sentence(code: str, language: str, **figures: object) -> str:
             **{name: _ZH_WORDS.get(str(value), value) if name in _WORDS else value for name, value in figures.items()}
         )
     return english.format(**figures)
+
+
+@cache
+def _wrong_state(language: str, *, action: object, state: object) -> str:
+    return sentence("wrong_state", language, action=action, state=state)
 
 
 def codes() -> frozenset[str]:

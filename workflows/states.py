@@ -6,34 +6,45 @@ from enum import StrEnum
 
 
 class CaseState(StrEnum):
-    """Where a case stands. Returns, performance, evidence requests and suspension have no state yet."""
+    """Where a case stands."""
 
     OPENED = "opened"
     SELLER_NOTIFIED = "seller_notified"
     NEGOTIATING = "negotiating"
     SELLER_REFUSED = "seller_refused"
+    AWAITING_RETURN = "awaiting_return"
+    AWAITING_INSPECTION = "awaiting_inspection"
+    AWAITING_PERFORMANCE = "awaiting_performance"
     UNDER_REVIEW = "under_review"
+    AWAITING_EVIDENCE = "awaiting_evidence"
     ESCALATED = "escalated"
     DECIDED = "decided"
     REFUND = "refund"
+    SUSPENDED = "suspended"
     REFUNDED = "refunded"
     CLOSED = "closed"
 
 
 class Stage(StrEnum):
     NEGOTIATION = "negotiation"
+    PERFORMANCE = "performance"
     MEDIATION = "mediation"
     APPEAL = "appeal"
     EXECUTION = "execution"
     FINAL = "final"
 
 
+#: The stage of each state but `suspended`, which keeps the stage of the state that it stands still in.
 STAGE_OF: dict[CaseState, Stage] = {
     CaseState.OPENED: Stage.NEGOTIATION,
     CaseState.SELLER_NOTIFIED: Stage.NEGOTIATION,
     CaseState.NEGOTIATING: Stage.NEGOTIATION,
     CaseState.SELLER_REFUSED: Stage.NEGOTIATION,
+    CaseState.AWAITING_RETURN: Stage.PERFORMANCE,
+    CaseState.AWAITING_INSPECTION: Stage.PERFORMANCE,
+    CaseState.AWAITING_PERFORMANCE: Stage.PERFORMANCE,
     CaseState.UNDER_REVIEW: Stage.MEDIATION,
+    CaseState.AWAITING_EVIDENCE: Stage.MEDIATION,
     CaseState.ESCALATED: Stage.MEDIATION,
     CaseState.DECIDED: Stage.APPEAL,
     CaseState.REFUND: Stage.EXECUTION,
@@ -109,6 +120,7 @@ class Outcome(StrEnum):
     SPLIT = "split"
     REFUSED_TO_HEAR = "refused_to_hear"
     SETTLED = "settled"
+    LAPSED = "lapsed"
     WITHDRAWN = "withdrawn"
 
 
@@ -161,6 +173,34 @@ class RefuseReason(StrEnum):
     BUYER_DAMAGE = "buyer_damage"
     OUT_OF_TIME = "out_of_time"
     OTHER = "other"
+
+
+class Ground(StrEnum):
+    """What the order's own facts must prove before money is sent back without a decision."""
+
+    NOT_SHIPPED = "not_shipped"
+    RETURN_DELIVERED = "return_delivered"
+    DELIVERY_FAILED = "delivery_failed"
+
+
+class SuspendGround(StrEnum):
+    AGREEMENT = "agreement"
+    COURT_DOCKET = "court_docket"
+    POLICE = "police"
+
+
+class Verdict(StrEnum):
+    """What came out of a parcel that was opened."""
+
+    RECEIVED_OK = "received_ok"
+    NOT_RECEIVED = "not_received"
+    DAMAGED = "damaged"
+    EMPTY_OR_DIFFERENT = "empty_or_different"
+    MISSING_ITEMS = "missing_items"
+
+
+#: What a dispute over a return or a performance may say; that all is well is no dispute.
+DISPUTED_VERDICTS = tuple(verdict for verdict in Verdict if verdict is not Verdict.RECEIVED_OK)
 
 
 class EscalationReason(StrEnum):

@@ -21,8 +21,11 @@ from mediation.api import (
     history,
     interests,
     orders,
+    policies,
     problems,
     proofs,
+    sandbox,
+    waiting,
 )
 from mediation.db import new_id
 
@@ -34,7 +37,10 @@ BLUEPRINTS = (
     proofs.blueprint,
     history.blueprint,
     orders.blueprint,
+    waiting.blueprint,
     interests.blueprint,
+    policies.blueprint,
+    sandbox.blueprint,
     gateway.blueprint,
     health.blueprint,
 )

@@ -16,21 +16,47 @@ from mediation.api.calls import Answer, Call, case_headers, path_id, require_ver
 from mediation.api.deciding import DecideSchema
 from mediation.api.endpoint import V1, describe, mount
 from mediation.models import Case, Decision
-from mediation.operations import appeals, assignment, decisions, negotiation, refunds
-from mediation.schemas import MAX_NOTE, MAX_STATEMENT, Flag, Id, MoneySchema, NoBodySchema, OneOf, Text, money
-from workflows.states import STATED_ESCALATION_REASONS, TOKEN_ROLES, RefuseReason, RemedyKind
+from mediation.operations import (
+    appeals,
+    assignment,
+    decisions,
+    due_dates,
+    evidence_requests,
+    negotiation,
+    notices,
+    performance,
+    refunds,
+    suspending,
+)
+from mediation.schemas import (
+    MAX_NOTE,
+    MAX_STATEMENT,
+    Flag,
+    Id,
+    Instant,
+    MoneySchema,
+    NoBodySchema,
+    OneOf,
+    ReturnAddressSchema,
+    Text,
+    money,
+)
+from workflows.states import (
+    DISPUTED_VERDICTS,
+    STATED_ESCALATION_REASONS,
+    TOKEN_ROLES,
+    EvidenceType,
+    Ground,
+    RefuseReason,
+    RemedyKind,
+    SuspendGround,
+)
 
 blueprint = Blueprint("actions", __name__, url_prefix=V1, description="What moves a case")
 
 
-class ReturnAddressSchema(Schema):
-    name = Text(200, required=True)
-    line = Text(500, required=True)
-    phone = Id()
-
-
-class AgreeSchema(Schema):
-    return_address = fields.Nested(ReturnAddressSchema)
+class AddressedSchema(Schema):
+    return_address = fields.Nested(ReturnAddressSchema, metadata={"description": "where the buyer sends the goods"})
 
 
 class RefuseSchema(Schema):
@@ -38,10 +64,61 @@ class RefuseSchema(Schema):
     statement = Text(MAX_STATEMENT, required=True)
 
 
-class OfferSchema(Schema):
+class ProposeSchema(Schema):
     remedy = OneOf(RemedyKind, required=True)
-    amount = fields.Nested(MoneySchema, required=True)
+    amount = fields.Nested(MoneySchema, metadata={"description": "for a remedy that pays; none for one in kind"})
+    return_required = Flag(metadata={"description": "false: what is exchanged or repaired need not come back"})
     note = Text(MAX_NOTE)
+
+
+class OfferSchema(ProposeSchema, AddressedSchema):
+    """An offer; the seller's may say where the goods go back to."""
+
+
+class HandOverSchema(Schema):
+    to = Id(required=True, metadata={"description": "the colleague's subject"})
+    category = Id(required=True, metadata={"description": "a category of the policies in force"})
+    reason = Text(MAX_NOTE, required=True)
+    consent = Flag(required=True, metadata={"description": "the buyer's; must be true"})
+
+
+class EvidenceItemSchema(Schema):
+    type = OneOf(EvidenceType, required=True)
+    note = Text(MAX_NOTE)
+
+
+class RequestEvidenceSchema(Schema):
+    items = fields.List(fields.Nested(EvidenceItemSchema), required=True, validate=validate.Length(1, 20))
+    due = Instant(metadata={"description": "left out: as the policies say"})
+
+    class Meta:
+        include = {  # noqa: RUF012 - `from` is a word of Python's
+            "from": fields.String(required=True, validate=validate.OneOf(["buyer", "seller", "both"]))
+        }
+
+
+class ExtendSchema(Schema):
+    due = Instant(required=True)
+    reason = Text(MAX_NOTE, required=True)
+
+
+class SuspendSchema(Schema):
+    ground = OneOf(SuspendGround, required=True)
+    until = Instant(required=True)
+
+
+class RefundNowSchema(Schema):
+    ground = OneOf(Ground, required=True)
+
+
+class ParcelSchema(Schema):
+    carrier = Id(required=True)
+    tracking_number = Id(required=True)
+
+
+class DisputeSchema(Schema):
+    verdict = OneOf(DISPUTED_VERDICTS, required=True)
+    statement = Text(MAX_STATEMENT, required=True)
 
 
 class EscalateSchema(Schema):
@@ -79,9 +156,7 @@ def _plain(operation: Callable[..., None]) -> Operation:
 
 
 def _decide(call: Call, case: Case, body: Mapping[str, Any]) -> None:
-    house = call.services
-    authority = house.settings.mediator_authority_minor
-    decisions.decide(call.session, case, call.actor, call.now, body, sealer=house.sealer, authority_minor=authority)
+    decisions.decide(call.session, case, call.actor, call.now, body, sealer=call.services.sealer)
 
 
 def _approve(call: Call, case: Case, body: Mapping[str, Any]) -> None:
@@ -92,15 +167,42 @@ NOTHING = NoBodySchema()
 #: Every action that a token can take: its body, and the operation behind it.
 ACTIONS: dict[str, tuple[Schema, Operation, str]] = {
     "notify_seller": (NOTHING, _plain(negotiation.notify_seller), "Tell the seller of the dispute"),
-    "agree": (AgreeSchema(), _plain(negotiation.agree), "Grant all that was asked"),
+    "agree": (AddressedSchema(), _plain(negotiation.agree), "Grant all that was asked"),
     "refuse": (RefuseSchema(), _plain(negotiation.refuse), "Refuse what was asked"),
     "offer": (OfferSchema(), _plain(negotiation.offer), "Offer a remedy, or counter one"),
-    "accept_offer": (NOTHING, _plain(negotiation.accept_offer), "Take the other side's offer; it binds"),
+    "accept_offer": (
+        AddressedSchema(),
+        _plain(negotiation.accept_offer),
+        "Take the other side's offer, or a mediator's proposal; it binds",
+    ),
     "decline_offer": (NOTHING, _plain(negotiation.decline_offer), "Turn the other side's offer down"),
     "request_mediation": (NOTHING, _plain(negotiation.request_mediation), "Call the platform in"),
+    "ship_return": (ParcelSchema(), _plain(performance.ship_return), "Say that the goods are on their way back"),
+    "confirm_return": (NOTHING, _plain(performance.confirm_return), "Say that the goods came back as they should"),
+    "dispute_return": (DisputeSchema(), _plain(performance.dispute_return), "Say what is wrong with what came back"),
+    "perform": (ParcelSchema(), _plain(performance.perform), "Say that the replacement is on its way"),
+    "confirm_performance": (NOTHING, _plain(performance.confirm_performance), "Say that the replacement is in order"),
+    "dispute_performance": (
+        DisputeSchema(),
+        _plain(performance.dispute_performance),
+        "Say what is wrong with the replacement",
+    ),
     "withdraw": (NOTHING, _plain(negotiation.withdraw), "Take the dispute back; irreversible"),
     "take": (NOTHING, _plain(assignment.take), "Make the case yours"),
     "release": (NOTHING, _plain(assignment.release), "Give the case back to the queue"),
+    "hand_over": (HandOverSchema(), _plain(assignment.hand_over), "Give the case to a colleague of its category"),
+    "propose": (ProposeSchema(), _plain(negotiation.propose), "Put a remedy forward that binds when both accept"),
+    "request_evidence": (RequestEvidenceSchema(), _plain(evidence_requests.ask), "Ask a side to show something"),
+    "end_evidence_request": (NOTHING, _plain(evidence_requests.end), "Stop waiting for evidence"),
+    "extend": (ExtendSchema(), _plain(due_dates.extend), "Give whom the case waits on more time"),
+    "remind_seller": (NOTHING, _plain(notices.remind_seller), "Remind the seller that the case waits on them"),
+    "refund_now": (
+        RefundNowSchema(),
+        _plain(performance.refund_now),
+        "Send the money back on the order's facts alone; irreversible",
+    ),
+    "suspend": (SuspendSchema(), _plain(suspending.suspend), "Let the case rest until a date"),
+    "resume": (NOTHING, _plain(suspending.resume), "Let the case go on where it was"),
     "escalate": (EscalateSchema(), _plain(assignment.escalate), "Pass the case up to senior staff"),
     "decide": (DecideSchema(), _decide, "Decide the case"),
     "approve": (NoteSchema(), _approve, "Issue the decision that waits for approval"),
@@ -115,7 +217,19 @@ ACTIONS: dict[str, tuple[Schema, Operation, str]] = {
     ),
 }
 #: Taken by time, the gateway or the system alone: the address is there to say so.
-UNTAKEN = ("finalise", "settle_refund", "fail_refund")
+UNTAKEN = (
+    "conclude_inspection",
+    "conclude_performance",
+    "default_evidence",
+    "evidence_complete",
+    "expire_offer",
+    "fail_refund",
+    "finalise",
+    "lapse",
+    "raise_level",
+    "refund_in_place",
+    "settle_refund",
+)
 CASE, DRY_RUN = CaseSchema(), DryRunSchema()
 EVERYONE = frozenset(TOKEN_ROLES)
 
@@ -130,8 +244,9 @@ def _mount(action: str, schema: Schema, operation: Operation, summary: str) -> N
         call.case_id = path_id(case_id, "case_id")
         case = docket.lock(call.session, call.case_id, call.actor)
         docket.require_role(action, call.actor)
+        docket.require_on_time(case, call.actor, call.now)
         require_version(case)
-        actor = call.informed_actor()
+        actor = call.informed_actor(case)
         docket.require_state(case, action, actor, call.now)
         body = call.body(schema)
         docket.check(case, action, actor, call.now)
@@ -193,8 +308,8 @@ def _terms(call: Call, case: Case) -> dict[str, Any]:
     made = call.session.scalars(
         select(Decision).where(Decision.case_id == case.id).order_by(Decision.number.desc()).limit(1)
     ).one()
-    remedy = {"kind": made.remedy_kind, "amount_minor": made.amount_minor, "currency": made.currency}
-    return {"outcome": made.outcome, "remedy": remedy_answer(remedy | {"freight_bearer": made.freight_bearer})}
+    granted = decisions.granted_by(call.session, case, {name: getattr(made, name) for name in decisions.TERMS})
+    return {"outcome": made.outcome, "remedy": remedy_answer(granted.remedy), "legs": granted.legs}
 
 
 def _untaken(call: Call, case: Case, body: Mapping[str, Any]) -> None:

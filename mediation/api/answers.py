@@ -7,12 +7,16 @@ from typing import Any
 
 from marshmallow import Schema, fields
 
-from mediation import docket, queries
+from mediation import docket
 from mediation.api.calls import Call
-from mediation.models import Case, Order, Party
+from mediation.deadlines import Running
+from mediation.models import Case, Deadline, Order, Party
+from mediation.operations import carrying, order_facts
 from mediation.schemas import money, rfc3339
+from workflows import standing
 from workflows.acts import Actor
-from workflows.states import PARTIES, STAGE_OF, CaseState, EscalationReason, Role
+from workflows.facts import OF_RETURN, PERSONAL_DETAILS, Fact, FactName
+from workflows.states import PARTIES, EscalationReason, Role
 
 #: Fields of an order that only say when something happened.
 _ORDER_TIMES = ("paid_at", "ship_by", "shipped_at", "delivered_at", "receipt_confirmed_at")
@@ -76,6 +80,35 @@ class RemedyAnswerSchema(Schema):
     kind = fields.String(required=True)
     amount = fields.Nested(MoneyAnswerSchema, required=True)
     freight_bearer = fields.String(allow_none=True)
+    return_required = fields.Boolean(allow_none=True)
+    purposes = fields.Dict(metadata={"description": "the parts of the sum: refund, compensation, freight"})
+    in_place = fields.Nested(
+        MoneyAnswerSchema, allow_none=True, metadata={"description": "what goes back if a remedy in kind is not done"}
+    )
+
+
+class DeadlineSchema(Schema):
+    """A limit on a case. `at` is null while it stands still; `fires` is null where nothing happens by itself."""
+
+    kind = fields.String(required=True)
+    fires = fields.String(required=True, allow_none=True)
+    at = fields.DateTime(required=True, allow_none=True)
+    started_at = fields.DateTime(required=True)
+    remaining_seconds = fields.Float(required=True, allow_none=True, metadata={"description": "while it stands still"})
+    extended_seconds = fields.Float(required=True)
+    hours = fields.String(required=True, metadata={"description": "how its time is counted"})
+    provisional = fields.Boolean(
+        required=True, metadata={"description": "a year's holidays were not published when it was counted"}
+    )
+    policy = fields.Dict(required=True, allow_none=True, metadata={"description": "version and row it comes from"})
+
+
+class FactSchema(Schema):
+    name = fields.String(required=True)
+    holds = fields.Boolean(required=True)
+    at = fields.DateTime(required=True, allow_none=True)
+    source = fields.String(required=True)
+    detail = fields.Dict(required=True)
 
 
 class CaseSchema(Schema):
@@ -87,8 +120,14 @@ class CaseSchema(Schema):
     stage = fields.String(required=True)
     waiting_on = fields.String(required=True, allow_none=True)
     view = fields.String(required=True)
-    deadline = fields.Dict(required=True, allow_none=True)
-    deadlines = fields.List(fields.Dict(), required=True)
+    deadline = fields.Dict(
+        required=True, allow_none=True, metadata={"description": "the next one that fires: at, fires, kind"}
+    )
+    deadlines = fields.List(fields.Nested(DeadlineSchema), required=True)
+    legs = fields.List(fields.String(), required=True, metadata={"description": "still to be done, in order"})
+    suspension = fields.Dict(required=True, allow_none=True)
+    facts = fields.List(fields.Nested(FactSchema), metadata={"description": "of its order, where one case is read"})
+    return_address = fields.Dict(allow_none=True, metadata={"description": "where one case is read"})
     order = fields.Nested(OrderAnswerSchema, required=True)
     buyer = fields.Nested(PartyAnswerSchema, required=True)
     seller = fields.Nested(PartyAnswerSchema, required=True)
@@ -108,29 +147,99 @@ class CaseSchema(Schema):
 
 
 def case_answer(call: Call, case: Case) -> dict[str, Any]:
-    """The case for the caller, its claims read along."""
-    return _case(call, case, queries.claims(call.session, [case.id])[case.id])
+    """The case for the caller, its claims and deadlines read along."""
+    return case_answers(call, [case])[0]
+
+
+def whole_case_answer(call: Call, case: Case) -> dict[str, Any]:
+    """The case with what its order's facts say, and where goods go back to."""
+    role = call.actor.role
+    # The buyer learns where the goods go once they are to go there, and not from an offer that came to nothing.
+    told = role is not Role.BUYER or (case.remedy or {}).get("return_required", False)
+    address = carrying.address_of(call.session, case, case.return_address_seq) if told else {}
+    facts = [
+        # Who took a parcel in is a person of the side that it went to.
+        fact_answer(fact, masked=role is (Role.BUYER if fact.name in OF_RETURN else Role.SELLER))
+        for fact in order_facts.of_case(call.session, case, call.now)
+    ]
+    for fact in facts:
+        if fact["name"] == FactName.SHIPPED_LATE and fact["holds"]:
+            worth = order_facts.for_lateness(call.session, case, call.now)
+            fact["detail"] |= {
+                "compensation": money(worth.amount_minor, case.currency),
+                "policy": {"version": worth.version, "row": worth.row},
+            }
+    return case_answer(call, case) | {
+        "facts": facts,
+        "return_address": address.get(carrying.ADDRESS),
+    }
+
+
+def fact_answer(fact: Fact, *, masked: bool = False) -> dict[str, Any]:
+    """A fact with its source; `masked` for whom it may not name a person."""
+    detail = {
+        name: mask(value) if masked and name in PERSONAL_DETAILS else value for name, value in fact.detail.items()
+    }
+    return {
+        "name": str(fact.name),
+        "holds": fact.holds,
+        "at": rfc3339(fact.at),
+        "source": fact.source,
+        "detail": detail,
+    }
 
 
 def case_answers(call: Call, found: Sequence[Case]) -> list[dict[str, Any]]:
-    """Several cases for the caller, all their claims read at once."""
-    claims = queries.claims(call.session, [case.id for case in found])
-    return [_case(call, case, claims[case.id]) for case in found]
+    """Several cases for the caller, all their claims and deadlines read at once."""
+    call.read_along(found)
+    return [_case(call, case, call.claims_of(case), call.deadlines_of(case)) for case in found]
 
 
-def _case(call: Call, case: Case, claims: list[dict[str, Any]]) -> dict[str, Any]:
+def deadline_answer(one: Deadline | Running) -> dict[str, Any]:
+    """A deadline that is not over."""
+    left = one.remaining
+    policy = None if one.policy_row is None else {"version": one.policy_version, "row": one.policy_row}
+    return {
+        "kind": one.kind,
+        "fires": one.fires,
+        "at": rfc3339(one.due_at),
+        "started_at": rfc3339(one.started_at),
+        "remaining_seconds": None if left is None else left.total_seconds(),
+        "extended_seconds": one.extended.total_seconds(),
+        "hours": one.hours,
+        "provisional": one.provisional,
+        "policy": policy,
+    }
+
+
+def _next_deadline(running: Sequence[Running]) -> dict[str, Any] | None:
+    firing = [one for one in running if one.due_at and one.fires is not None and one.set_aside_at is None]
+    if not firing:
+        return None
+    one = min(firing, key=lambda deadline: (deadline.due_at, deadline.id))
+    return {"at": rfc3339(one.due_at), "fires": one.fires, "kind": one.kind}
+
+
+def _suspension(case: Case) -> dict[str, Any] | None:
+    if case.suspended_from is None:
+        return None
+    return {"from": case.suspended_from, "ground": case.suspension_ground, "since": rfc3339(case.suspended_at)}
+
+
+def _case(call: Call, case: Case, claims: list[dict[str, Any]], running: Sequence[Running]) -> dict[str, Any]:
     actor = call.actor
     open_now, closed_now = _actions(call, case)
     return {
         "id": str(case.id),
         "reference": case.reference,
         "state": case.state,
-        "stage": STAGE_OF[CaseState(case.state)],
+        "stage": standing.stage(case),
         "waiting_on": case.waiting_on,
         "view": docket.view_for(case, actor),
-        # No clock runs on a case yet; the members are there because readers of the contract expect them.
-        "deadline": None,
-        "deadlines": [],
+        "deadline": _next_deadline(running),
+        "deadlines": [deadline_answer(one) for one in running],
+        "legs": case.legs,
+        "suspension": _suspension(case),
         "order": order_answer(case.order, masked=actor.role is Role.SELLER),
         "buyer": party_answer(case.buyer, masked=actor.role is Role.SELLER),
         "seller": party_answer(case.seller, masked=actor.role is Role.BUYER),
@@ -160,10 +269,11 @@ def _escalation_reason(case: Case, actor: Actor) -> str | None:
 def _actions(call: Call, case: Case) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     open_now, closed_now = [], []
     mine = case.waiting_on == call.actor.role or (case.waiting_on == "both" and call.actor.role in PARTIES)
+    base, due_at = f"/v1/cases/{case.id}/actions/", rfc3339(case.due_at) if mine else None
     for name, refusal in docket.options(case, call.informed_actor(), call.now):
         if refusal is None:
-            href = f"/v1/cases/{case.id}/actions/{name}"
-            open_now.append({"name": name, "href": href, "method": "POST", "due_at": None, "mandatory": mine})
+            href = base + name
+            open_now.append({"name": name, "href": href, "method": "POST", "due_at": due_at, "mandatory": mine})
         else:
             closed_now.append({"name": name, "why": refusal.sentence(call.language)})
     return open_now, closed_now
@@ -213,8 +323,12 @@ def remedy_answer(remedy: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """A remedy with its sum as money."""
     if remedy is None:
         return None
+    currency = remedy["currency"]
     return {
         "kind": remedy["kind"],
-        "amount": money(remedy["amount_minor"], remedy["currency"]),
+        "amount": money(remedy["amount_minor"], currency),
         "freight_bearer": remedy.get("freight_bearer"),
+        "return_required": remedy.get("return_required"),
+        "purposes": {name: money(amount, currency) for name, amount in remedy.get("purposes", {}).items()},
+        "in_place": money(in_place, currency) if (in_place := remedy.get("in_place_minor")) else None,
     }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -18,7 +18,8 @@ from flask import Request, Response, current_app, request
 from marshmallow import Schema, ValidationError
 from sqlalchemy.orm import Session
 
-from mediation import docket, idempotency
+from mediation import clock, deadlines, docket, idempotency, queries
+from mediation.deadlines import Running
 from mediation.errors import (
     BodyTooLarge,
     InvalidBody,
@@ -51,13 +52,39 @@ class Call:
     raw: bytes = b""
     case_id: uuid.UUID | None = None
     _informed: bool = False
+    _claims: dict[uuid.UUID, list[dict[str, Any]]] = field(default_factory=dict)
+    _running: dict[uuid.UUID, list[Running]] = field(default_factory=dict)
 
-    def informed_actor(self) -> Actor:
-        """The caller with the interests they have declared, read once."""
-        if not self._informed:
+    def informed_actor(self, locked: Case | None = None) -> Actor:
+        """The caller with the interests they have declared, read once, and with them what belongs to a locked case."""
+        if locked is not None:
+            deadlines.remember(self.session, locked.id, self._read([locked]).deadlines[locked.id])
+        elif not self._informed:
             self.actor = docket.with_interests(self.session, self.actor)
             self._informed = True
         return self.actor
+
+    def read_along(self, cases: Sequence[Case]) -> None:
+        """Read what belongs to these cases and was not read yet."""
+        missing = [case for case in cases if case.id not in self._claims]
+        if missing:
+            self._running |= self._read(missing).deadlines
+
+    def _read(self, cases: Sequence[Case]) -> queries.Belongings:
+        found = queries.belongings(self.session, self.actor, [case.id for case in cases])
+        self.actor = docket.interested(self.actor, found.interests)
+        self._informed = True
+        self._claims |= found.claims
+        return found
+
+    def claims_of(self, case: Case) -> list[dict[str, Any]]:
+        """The claims of a case that was read along, in order, as they are shown."""
+        return self._claims[case.id]
+
+    def deadlines_of(self, case: Case) -> list[Running]:
+        """The deadlines of a case that was read along, as they are after what was done with it."""
+        found = self._running.get(case.id)
+        return deadlines.known(self.session, case.id) if found is None else found
 
     def body(self, schema: Schema) -> dict[str, Any]:
         """The JSON body as the schema has it. Raises MalformedBody, UnsupportedMediaType or InvalidBody."""
@@ -65,6 +92,8 @@ class Call:
 
     def query(self, schema: Schema) -> dict[str, Any]:
         """The query string as the schema has it. Raises InvalidBody naming the parameter."""
+        if not request.query_string:
+            return load(schema, {})
         twice = [name for name, values in request.args.lists() if len(values) > 1]
         if twice:
             raise InvalidBody(errors={name: ["Must be given once."] for name in twice})
@@ -94,31 +123,44 @@ def services() -> Services:
     return found
 
 
+def _asked() -> Request:
+    """The request itself: Flask's stand-in for it looks it up anew for each attribute."""
+    found: Request = request._get_current_object()  # type: ignore[attr-defined]
+    return found
+
+
 def run(view: View, /, raw: bytes | None = None, **path: Any) -> Response:
     """Call the view inside one transaction and answer; effects outside the database start after the commit.
 
     `raw` stands for a body that was read elsewhere, such as an upload that went to disk.
     """
     house = services()
-    actor = house.authenticator.actor(request.headers.get("Authorization"))
+    asked = _asked()
+    actor = house.authenticator.actor(asked.headers.get("Authorization"))
     if raw is None:
-        raw = read_body(request)
-    replayable = request.method == "POST"
-    with house.sessions.begin() as session:
-        call = Call(house, actor, house.clock(), language_of(request), session, raw)
-        attempt = idempotency.begin(session, request, actor, raw) if replayable else None
-        if attempt is not None and attempt.replay is not None:
-            return attempt.replay
-        answer = view(call, **path)
-        response = respond(answer)
-        if attempt is not None:
-            attempt.keep(session, response, call.case_id, call.now)
-        session.flush()
-        pays = session.info.pop("refund_requested", False)
+        raw = read_body(asked)
+    response, pays = clock.in_time(house, lambda: _once(house, actor, view, raw, path))
     if pays:
         # Only now, after the commit; what this does not wake the worker for, its sweep finds.
         house.hint()
     return response
+
+
+def _once(house: Services, actor: Actor, view: View, raw: bytes, path: dict[str, Any]) -> tuple[Response, bool]:
+    """The call's one transaction: the answer, and whether it ordered a refund."""
+    asked = _asked()
+    replayable = asked.method == "POST"
+    with house.sessions.begin() as session:
+        call = Call(house, actor, house.clock(), language_of(asked), session, raw)
+        attempt = idempotency.begin(session, asked, actor, raw) if replayable else None
+        if attempt is not None and attempt.replay is not None:
+            return attempt.replay, False
+        answer = view(call, **path)
+        response = respond(answer)
+        if attempt is not None:
+            attempt.keep(session, response, call.case_id, house.real())
+        session.flush()
+        return response, session.info.pop("refund_requested", False)
 
 
 def require_version(case: Case) -> None:
@@ -169,6 +211,8 @@ def parse(raw: bytes, mimetype: str) -> Any:
 
 def load(schema: Schema, value: Any) -> dict[str, Any]:
     """The value as the schema has it. Raises InvalidBody with every field's errors."""
+    if value == {} and not schema.fields:
+        return {}
     try:
         loaded: dict[str, Any] = schema.load(value)
     except ValidationError as error:
@@ -186,6 +230,8 @@ def path_id(value: str, name: str) -> uuid.UUID:
 
 def language_of(asked: Request) -> str:
     """zh-CN or en, by Accept-Language; en where it says neither."""
+    if "Accept-Language" not in asked.headers:
+        return "en"
     best = asked.accept_languages.best_match(["en", "zh-CN", "zh"], default="en")
     return "zh-CN" if best.startswith("zh") else "en"
 

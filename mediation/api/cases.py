@@ -6,7 +6,7 @@ from flask_smorest import Blueprint
 from marshmallow import Schema, fields, validate
 
 from mediation import queries
-from mediation.api.answers import CaseSchema, case_answer, case_answers
+from mediation.api.answers import CaseSchema, case_answer, case_answers, whole_case_answer
 from mediation.api.calls import Answer, Call, case_headers
 from mediation.api.endpoint import ALL, V1, Hold, endpoint
 from mediation.api.lists import PageSchema, list_of, page_until
@@ -55,6 +55,7 @@ class ListCasesSchema(PageSchema):
     order = Id()
     opened_from = Instant()
     opened_to = Instant()
+    due_before = Instant()
     updated_since = Instant()
     q = Id(metadata={"description": "a case's reference or an order's id, whole"})
     sort = fields.String(
@@ -122,4 +123,4 @@ def list_cases(call: Call) -> Answer:
     answer=CASE,
 )
 def get_case(call: Call, case: Case) -> Answer:
-    return Answer(case_answer(call, case), headers=case_headers(case))
+    return Answer(whole_case_answer(call, case), headers=case_headers(case))

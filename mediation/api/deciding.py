@@ -6,7 +6,7 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
-from mediation.schemas import MAX_NOTE, MAX_REASONS, Flag, Id, MoneySchema, OneOf, Text, Whole
+from mediation.schemas import MAX_NOTE, MAX_REASONS, Flag, Id, MoneySchema, OneOf, ReturnAddressSchema, Text, Whole
 from workflows.states import DECISION_OUTCOMES, Blame, FindingResult, RemedyKind, Side
 
 MANY = validate.Length(max=100)
@@ -14,8 +14,10 @@ MANY = validate.Length(max=100)
 
 class RemedySchema(Schema):
     kind = OneOf(RemedyKind, required=True)
-    amount = fields.Nested(MoneySchema)
+    amount = fields.Nested(MoneySchema, metadata={"description": "what is paid, freight apart"})
+    freight = fields.Nested(MoneySchema, metadata={"description": "return freight that is repaid to the buyer"})
     freight_bearer = OneOf(Blame, allow_none=True)
+    return_required = Flag(metadata={"description": "false: what is exchanged or repaired need not come back"})
 
 
 class DispositionRemedySchema(Schema):
@@ -30,7 +32,8 @@ class DispositionSchema(Schema):
 
 class LiabilitySchema(Schema):
     party = fields.String(required=True, validate=validate.OneOf([str(one) for one in Blame if one is not Blame.NONE]))
-    amount = fields.Nested(MoneySchema, required=True)
+    amount = fields.Nested(MoneySchema)
+    weight = Whole(1, 1_000_000, metadata={"description": "instead of amounts: the remedy is split by these, exactly"})
 
 
 class QuoteSchema(Schema):
@@ -53,6 +56,13 @@ class RuleSchema(Schema):
     version = Whole(1, 2**31 - 1, required=True)
 
 
+class DefaultSchema(Schema):
+    """A side's silence on an evidence request, on record."""
+
+    request = fields.UUID(required=True)
+    side = OneOf(Side, required=True)
+
+
 class FindingSchema(Schema):
     issue = Text(MAX_NOTE, required=True)
     burden = OneOf(Side, required=True)
@@ -60,6 +70,7 @@ class FindingSchema(Schema):
     rules = fields.List(fields.Nested(RuleSchema), load_default=list, validate=MANY)
     relied_on = fields.List(fields.Nested(ReliedOnSchema), load_default=list, validate=MANY)
     rejected = fields.List(fields.Nested(RejectedSchema), load_default=list, validate=MANY)
+    defaults = fields.List(fields.Nested(DefaultSchema), load_default=list, validate=MANY)
 
 
 class DecideSchema(Schema):
@@ -73,6 +84,7 @@ class DecideSchema(Schema):
     blame = OneOf(Blame)
     findings = fields.List(fields.Nested(FindingSchema), validate=MANY)
     reasons = Text(MAX_REASONS, required=True)
+    return_address = fields.Nested(ReturnAddressSchema, metadata={"description": "where the buyer sends the goods"})
 
     @validates_schema
     def whole_unless_upheld(self, data: dict[str, Any], **kwargs: Any) -> None:

@@ -25,7 +25,7 @@ from workflows.states import PARTIES, STAFF, Role
 blueprint = Blueprint("docket", __name__, url_prefix=V1, description="What happened, and what was said")
 
 #: Entries whose note is from staff to staff.
-_STAFF_NOTES = frozenset({"escalate", "approve", "return_to_mediator"})
+_STAFF_NOTES = frozenset({"escalate", "approve", "return_to_mediator", "hand_over"})
 
 
 class Visibility(StrEnum):

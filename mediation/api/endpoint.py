@@ -58,6 +58,8 @@ def endpoint(
             get = docket.lock if hold is Hold.LOCK else docket.find
             case = get(call.session, call.case_id, call.actor)
             call.require(*roles)
+            if hold is Hold.LOCK:
+                docket.require_on_time(case, call.actor, call.now)
             require_version(case)
             return view(call, case, **path)
 

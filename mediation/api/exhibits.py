@@ -41,7 +41,8 @@ class ExhibitSchema(Schema):
     media_type = fields.String(required=True)
     filed_by = fields.Dict(required=True)
     filed_at = fields.DateTime(required=True)
-    late = fields.Boolean(required=True)
+    late = fields.Boolean(required=True, metadata={"description": "filed after its side had defaulted"})
+    answers = fields.Dict(allow_none=True, metadata={"description": "request and item that it answers"})
     visibility = fields.String(required=True)
     messages = fields.Integer(required=True, allow_none=True, metadata={"description": "how many"})
     merkle_root = fields.String(allow_none=True)
@@ -82,6 +83,7 @@ def _file_exhibit(case_id: str) -> Response:
         def view(call: Call) -> Answer:
             call.case_id = case
             locked = docket.lock(call.session, case, call.actor)
+            docket.require_on_time(locked, call.actor, call.now)
             require_version(locked)
             exhibit, receipt = exhibits.file(
                 call.session, locked, call.actor, call.now, upload.filing, sealer=house.sealer
@@ -170,11 +172,18 @@ def _answer(call: Call, exhibit: Exhibit) -> dict[str, Any]:
         "filed_by": who_answer(exhibit.filed_role, exhibit.filed_by, call.actor),
         "filed_at": rfc3339(exhibit.filed_at),
         "late": exhibit.late,
+        "answers": _answers(exhibit),
         "visibility": exhibit.visibility,
         "messages": exhibit.message_count,
         "merkle_root": None if exhibit.merkle_root is None else exhibit.merkle_root.hex(),
         "problems": exhibit.problems,
     }
+
+
+def _answers(exhibit: Exhibit) -> dict[str, Any] | None:
+    if exhibit.answers_request is None:
+        return None
+    return {"request": str(exhibit.answers_request), "item": exhibit.answers_item}
 
 
 @endpoint(

@@ -11,7 +11,7 @@ from flask_smorest import Blueprint
 from marshmallow import Schema, fields, validate
 from sqlalchemy.orm import Session
 
-from mediation import gateways
+from mediation import clock, gateways
 from mediation.api.calls import Answer, load, parse, read_body, respond, services
 from mediation.api.endpoint import V1, describe, mount
 from mediation.errors import InvalidBody, NotFound
@@ -45,9 +45,14 @@ def _callback() -> Response:
     raw = read_body(request, MAX_CALLBACK)
     gateways.verify(house.settings, raw, dict(request.headers))
     body = load(CALLBACK, parse(raw, request.mimetype))
-    with house.sessions.begin() as session:
-        _check(session, house.settings, body)
-        applied = _apply(session, body, house.clock())
+
+    def once() -> bool:
+        now = house.clock()
+        with house.sessions.begin() as session:
+            _check(session, house.settings, body)
+            return _apply(session, body, now)
+
+    applied = clock.in_time(house, once)
     log.info("gateway_callback", refund=str(body["refund_id"]), status=body["status"], applied=applied)
     return respond(Answer({"applied": applied}))
 

@@ -16,9 +16,9 @@ from mediation.api.answers import MoneyAnswerSchema, RemedyAnswerSchema
 from mediation.api.calls import Answer, Call
 from mediation.api.endpoint import ALL, V1, Hold, endpoint
 from mediation.api.lists import PageSchema, after, list_of, page_answer
-from mediation.models import Appeal, Case, Decision, Exhibit, ExhibitMessageOpening, Offer, Refund, Seal
+from mediation.models import Appeal, Case, Decision, Exhibit, ExhibitMessageOpening, LedgerEntry, Offer, Refund, Seal
 from mediation.schemas import money, rfc3339
-from workflows.states import PARTIES, STAFF
+from workflows.states import PARTIES, STAFF, Role
 
 blueprint = Blueprint("history", __name__, url_prefix=V1, description="What was offered, decided and paid")
 
@@ -40,6 +40,14 @@ class AppealAnswerSchema(Schema):
     filed_at = fields.DateTime(required=True)
 
 
+class DecidedRemedySchema(Schema):
+    kind = fields.String(required=True)
+    amount = fields.Nested(MoneyAnswerSchema, required=True, metadata={"description": "freight among it"})
+    freight = fields.Nested(MoneyAnswerSchema, allow_none=True)
+    freight_bearer = fields.String(allow_none=True)
+    return_required = fields.Boolean()
+
+
 class DecisionSchema(Schema):
     """A decision; each quote shown with its text, which stands in the message it names."""
 
@@ -49,7 +57,7 @@ class DecisionSchema(Schema):
     on_appeal = fields.Boolean(required=True)
     upholds = fields.Boolean(required=True)
     outcome = fields.String(required=True)
-    remedy = fields.Nested(RemedyAnswerSchema, required=True)
+    remedy = fields.Nested(DecidedRemedySchema, required=True)
     dispositions = fields.List(fields.Dict(), required=True)
     liability = fields.List(fields.Dict(), required=True)
     blame = fields.String(required=True, allow_none=True)
@@ -69,6 +77,7 @@ class DecisionSchema(Schema):
 class RefundSchema(Schema):
     id = fields.UUID(required=True)
     purpose = fields.String(required=True)
+    purposes = fields.Dict(required=True, metadata={"description": "the parts of the sum"})
     amount = fields.Nested(MoneyAnswerSchema, required=True)
     status = fields.String(required=True)
     attempts = fields.Integer(required=True, allow_none=True, metadata={"description": "not for parties"})
@@ -83,7 +92,8 @@ class RefundSchema(Schema):
 PAGE = PageSchema()
 
 
-def _page(call: Call, query: Any, key: Any) -> tuple[Sequence[Any], uuid.UUID | None]:
+def list_page(call: Call, query: Any, key: Any) -> tuple[Sequence[Any], uuid.UUID | None]:
+    """One page of the query, as the caller asks for it."""
     asked = call.query(PAGE)
     return queries.page(call.session, query, key, after=after(asked, uuid.UUID), limit=asked["limit"])
 
@@ -100,13 +110,17 @@ def _page(call: Call, query: Any, key: Any) -> tuple[Sequence[Any], uuid.UUID | 
     answer=list_of(OfferAnswerSchema),
 )
 def list_offers(call: Call, case: Case) -> Answer:
-    found, more = _page(call, select(Offer).where(Offer.case_id == case.id), Offer.id)
+    found, more = list_page(call, select(Offer).where(Offer.case_id == case.id), Offer.id)
     words = queries.words(call.session, case, [offer.seq for offer in found])
     items = [
         {
             "id": str(offer.id),
             "by": offer.side,
-            "remedy": {"kind": offer.kind, "amount": money(offer.amount_minor, offer.currency)},
+            "remedy": {
+                "kind": offer.kind,
+                "amount": money(offer.amount_minor, offer.currency),
+                "return_required": offer.return_required,
+            },
             "note": words[offer.seq].get("note"),
             "status": offer.status,
             "made_at": rfc3339(offer.made_at),
@@ -132,7 +146,7 @@ def list_decisions(call: Call, case: Case) -> Answer:
     query = select(Decision).where(Decision.case_id == case.id)
     if call.actor.role not in STAFF:
         query = query.where(Decision.issued_at.is_not(None))
-    found, more = _page(call, query, Decision.id)
+    found, more = list_page(call, query, Decision.id)
     appeals = call.session.scalars(select(Appeal).where(Appeal.case_id == case.id).order_by(Appeal.id)).all()
     words = queries.words(call.session, case, [one.seq for one in (*found, *appeals)])
     texts = _quoted_texts(call, case, [words[one.seq] for one in found])
@@ -160,7 +174,9 @@ def _decision(call: Call, one: Decision, words: Words, texts: Texts) -> dict[str
         "remedy": {
             "kind": one.remedy_kind,
             "amount": money(one.amount_minor, one.currency),
+            "freight": money(one.freight_minor, one.currency) if one.freight_minor else None,
             "freight_bearer": one.freight_bearer,
+            "return_required": one.return_required,
         },
         "dispositions": [
             {
@@ -246,11 +262,12 @@ def _appeals(decision: Decision, appeals: Sequence[Appeal], words: Words) -> lis
 )
 def list_refunds(call: Call, case: Case) -> Answer:
     inner = call.actor.role not in PARTIES
-    found, more = _page(call, select(Refund).where(Refund.case_id == case.id), Refund.id)
+    found, more = list_page(call, select(Refund).where(Refund.case_id == case.id), Refund.id)
     items = [
         {
             "id": str(refund.id),
             "purpose": refund.purpose,
+            "purposes": {name: money(amount, refund.currency) for name, amount in refund.purposes.items()},
             "amount": money(refund.amount_minor, refund.currency),
             "status": refund.status,
             "attempts": refund.attempts if inner else None,
@@ -264,3 +281,38 @@ def list_refunds(call: Call, case: Case) -> Answer:
         for refund in found
     ]
     return page_answer(items, more)
+
+
+class LedgerEntrySchema(Schema):
+    refund_id = fields.UUID(required=True)
+    n = fields.Integer(required=True)
+    account = fields.String(required=True)
+    purpose = fields.String(required=True, allow_none=True)
+    amount = fields.Dict(required=True, metadata={"description": "credited if positive; each refund sums to zero"})
+    at = fields.DateTime(required=True)
+
+
+@endpoint(
+    blueprint,
+    "GET",
+    "/cases/<case_id>/ledger",
+    operation="listLedger",
+    summary="Every movement of money of this case, double-entry",
+    roles=frozenset(STAFF | {Role.PLATFORM, Role.ADMIN}),
+    hold=Hold.READ,
+    answer=list_of(LedgerEntrySchema),
+)
+def list_ledger(call: Call, case: Case) -> Answer:
+    query = select(LedgerEntry).where(LedgerEntry.case_id == case.id)
+    items = [
+        {
+            "refund_id": str(one.refund_id),
+            "n": one.n,
+            "account": one.account,
+            "purpose": one.purpose,
+            "amount": money(one.amount_minor, one.currency),
+            "at": rfc3339(one.at),
+        }
+        for one in call.session.scalars(query.order_by(LedgerEntry.refund_id, LedgerEntry.n))
+    ]
+    return page_answer(items, None)

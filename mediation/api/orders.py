@@ -9,8 +9,9 @@ from mediation.api.answers import OrderAnswerSchema, order_answer
 from mediation.api.calls import Answer, Call
 from mediation.api.endpoint import V1, endpoint
 from mediation.errors import InvalidBody, NotFound
-from mediation.operations import orders
-from mediation.schemas import ID_RULE, Id, Instant, MoneySchema, PartySchema, SumSchema, Text, Whole, is_id
+from mediation.operations import order_facts, orders
+from mediation.schemas import ID_RULE, Id, Instant, MoneySchema, OneOf, PartySchema, SumSchema, Text, Whole, is_id
+from workflows.facts import ScanLeg, ScanStatus
 from workflows.states import STAFF, Role
 
 blueprint = Blueprint("orders", __name__, url_prefix=V1, description="Orders as the platform states them")
@@ -48,6 +49,30 @@ class PutOrderSchema(Schema):
 
 
 PUT_ORDER, ORDER = PutOrderSchema(), OrderAnswerSchema()
+
+
+class ScanSchema(Schema):
+    at = Instant(required=True)
+    status = OneOf(ScanStatus, required=True)
+    place = Text(200, allow_none=True)
+    signed_by = Text(200, allow_none=True)
+
+
+class TrackSchema(Schema):
+    """Scans of one parcel. Repeated and out-of-order ones are welcome."""
+
+    leg = OneOf(ScanLeg, required=True)
+    carrier = Id(required=True)
+    tracking_number = Id(required=True)
+    scans = fields.List(fields.Nested(ScanSchema), required=True, validate=validate.Length(1, 500))
+
+
+class TrackAnswerSchema(Schema):
+    received = fields.Integer(required=True)
+    new = fields.Integer(required=True, metadata={"description": "how many were not on file yet"})
+
+
+TRACK, TRACKED = TrackSchema(), TrackAnswerSchema()
 READERS = STAFF | {Role.PLATFORM, Role.BUYER, Role.SELLER}
 
 
@@ -90,3 +115,20 @@ def get_order(call: Call, order_id: str) -> Answer:
     order = orders.find(call.session, call.actor, order_id)
     whole = call.actor.role not in (Role.BUYER, Role.SELLER)
     return Answer(order_answer(order, whole=whole, masked=call.actor.role is Role.SELLER))
+
+
+@endpoint(
+    blueprint,
+    "POST",
+    "/orders/<order_id>/tracking",
+    operation="trackOrder",
+    summary="Put carrier scans of a parcel on file",
+    roles=frozenset({Role.PLATFORM}),
+    body=TRACK,
+    answer=TRACKED,
+)
+def track_order(call: Call, order_id: str) -> Answer:
+    _known(order_id)
+    order = orders.lock(call.session, call.actor.marketplace, order_id)
+    body = call.body(TRACK)
+    return Answer({"received": len(body["scans"]), "new": order_facts.track(call.session, order, call.now, body)})

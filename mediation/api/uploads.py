@@ -23,12 +23,19 @@ from mediation.api.docket import Visibility
 from mediation.db import new_id
 from mediation.errors import BodyTooLarge, InvalidBody, NotAllowed
 from mediation.operations import exhibits
-from mediation.schemas import OneOf, Text
+from mediation.schemas import OneOf, Text, Whole
 from workflows.acts import Actor
 from workflows.refusals import Refused
 from workflows.states import STAFF, EvidenceType
 
 MULTIPART = "multipart/form-data"
+
+
+class AnswersSchema(Schema):
+    """The item of an evidence request that a filing answers."""
+
+    request = fields.UUID(required=True)
+    item = Whole(1, 1_000, required=True)
 
 
 class FileChatLogSchema(Schema):
@@ -41,6 +48,7 @@ class FileChatLogSchema(Schema):
         fields.Raw(metadata={"type": "object"}), required=True, validate=validate.Length(1, native.MAX_MESSAGES)
     )
     visibility = OneOf(Visibility, load_default=docket.PARTIES_SEE)
+    answers = fields.Nested(AnswersSchema)
 
 
 class FileMetaSchema(Schema):
@@ -49,11 +57,11 @@ class FileMetaSchema(Schema):
     kind = OneOf(EvidenceType, required=True)
     title = Text(200)
     visibility = OneOf(Visibility, load_default=docket.PARTIES_SEE)
-    # Of the contract, but for importers and evidence requests that are not there yet.
+    answers = fields.Nested(AnswersSchema)
+    # Of the contract, but for importers that are not there yet.
     format = fields.String()
     timezone = fields.String()
     participants = fields.Dict()
-    answers = fields.Dict()
 
 
 CHAT_LOG, META = FileChatLogSchema(), FileMetaSchema()
@@ -105,7 +113,7 @@ def _upload() -> tuple[FileStorage, dict[str, Any]]:
         meta = load(META, parse(form["meta"].encode(), "application/json"))
     except InvalidBody as error:
         raise InvalidBody(errors={f"meta.{name}": why for name, why in (error.errors or {}).items()}) from error
-    for name in ("format", "timezone", "participants", "answers"):
+    for name in ("format", "timezone", "participants"):
         if name in meta:
             raise Refused("not_offered_yet", field=f"meta.{name}", value=name)
     if meta["kind"] == EvidenceType.CHAT_LOG:
@@ -126,4 +134,5 @@ def _document(case: uuid.UUID, meta: dict[str, Any], admitted: Admitted) -> exhi
         media_type=admitted.media_type,
         blob_key=blob_key(str(case), str(exhibit_id), admitted.sha256),
         filename=admitted.filename,
+        answers=meta.get("answers"),
     )

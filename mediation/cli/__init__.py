@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import click
 
+from mediation.cli.clock import clock
 from mediation.cli.database import database
 from mediation.cli.demo import demo
 from mediation.cli.failures import OneLineFailures
+from mediation.cli.policies import policies
+from mediation.cli.procedure import procedure
 from mediation.cli.token import token
 from mediation.cli.up import up
 
@@ -20,7 +23,7 @@ def main() -> None:
 
     \b
     Try it out:
-      mediation up --demo                                 everything up, with a case to work on
+      mediation up --demo --sandbox                       everything up, with cases to work on
       mediation token --role mediator --subject kim       a token for the API
     """
 
@@ -29,3 +32,6 @@ main.add_command(up)
 main.add_command(demo)
 main.add_command(token)
 main.add_command(database)
+main.add_command(clock)
+main.add_command(policies)
+main.add_command(procedure)

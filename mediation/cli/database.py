@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import click
 
-from mediation import migrating, settings
+from mediation import migrating
+from mediation.cli.connected import database_url
+from mediation.cli.connected import home as _home
 from mediation.db import make_engine
-from mediation.embedded import running
-
-_home = click.option(
-    "--home",
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder of the embedded PostgreSQL.  [default: $MEDIATION_HOME or ./var]",
-)
 
 
 @click.group("db")
@@ -32,22 +25,12 @@ def database() -> None:
     """
 
 
-@contextmanager
-def _url(home: Path | None) -> Iterator[str]:
-    loaded = settings.load(home=home)
-    if loaded.database_url:
-        yield loaded.database_url
-    else:
-        with running(loaded.home) as server:
-            yield server.url()
-
-
 @database.command()
 @_home
 @click.argument("revision", default="head")
 def upgrade(home: Path | None, revision: str) -> None:
     """Bring the schema up to REVISION, by default the newest. Safe to repeat, and from several machines at once."""
-    with _url(home) as url:
+    with database_url(home) as url:
         migrating.upgrade(url, revision)
         click.echo(_revision(url))
 
@@ -56,7 +39,7 @@ def upgrade(home: Path | None, revision: str) -> None:
 @_home
 def current(home: Path | None) -> None:
     """Print the revision the schema is at, and whether this release needs a newer one."""
-    with _url(home) as url:
+    with database_url(home) as url:
         click.echo(_revision(url))
 
 
@@ -66,7 +49,7 @@ def current(home: Path | None) -> None:
 @click.confirmation_option(prompt="This drops what the newer schema holds, for good. Go on?")
 def downgrade(home: Path | None, revision: str) -> None:
     """Take the schema back to REVISION ("base" for nothing at all). What only the newer schema holds is lost."""
-    with _url(home) as url:
+    with database_url(home) as url:
         migrating.downgrade(url, revision)
         click.echo(_revision(url))
 

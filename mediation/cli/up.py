@@ -18,8 +18,13 @@ from mediation import settings, supervisor
     type=click.Path(file_okay=False, path_type=Path),
     help="Folder of the data, keys and files.  [default: $MEDIATION_HOME or ./var]",
 )
-@click.option("--demo", is_flag=True, help="Put a case on file to play with.")
-def up(port: int | None, home: Path | None, demo: bool) -> None:
+@click.option("--demo", is_flag=True, help="Put cases on file to play with.")
+@click.option(
+    "--sandbox",
+    is_flag=True,
+    help="Let an admin move the time of cases on and make refunds fail; never for real money.  [default: $SANDBOX]",
+)
+def up(port: int | None, home: Path | None, demo: bool, sandbox: bool) -> None:
     """Run everything until Ctrl-C: database, migrations, API and worker.
 
     Without DATABASE_URL a PostgreSQL of its own starts in the home, and stops with the rest. A second start finds the
@@ -27,8 +32,9 @@ def up(port: int | None, home: Path | None, demo: bool) -> None:
 
     \b
     Examples:
-      mediation up --demo
+      mediation up --demo --sandbox
       mediation up --port 0 --home /srv/mediation
       DATABASE_URL=postgresql://me@db/mediation mediation up
     """
-    supervisor.up(settings.load(port=port, home=home), demo=demo)
+    # Left out, the environment says whether it is one.
+    supervisor.up(settings.load(port=port, home=home, sandbox=sandbox or None), demo=demo)

@@ -1,4 +1,4 @@
-"""What a reader can recompute from the API's answers, trusting none of them: chain, openings, receipt, roots."""
+"""What a reader can recompute from the API's answers, trusting none of them: chain, openings, receipt, roots, sums."""
 
 from __future__ import annotations
 
@@ -49,6 +49,41 @@ def _check_opening(entry: Mapping[str, Any], opening: Mapping[str, Any]) -> None
     named = list(opening["value"]) == [opening["name"]] and opening["commitment"] in entry["commitments"]
     if not named or not commitments.opens(digest, salt, opening["value"]):
         raise Broken(f"entry {entry['seq']}: “{opening['name']}” is not what was committed to")
+
+
+def entry_of(entries: Entries, type_: str) -> Mapping[str, Any]:
+    """The only entry of that type. Raises Broken if there is none, or more than one."""
+    found = [entry for entry in entries if entry["type"] == type_]
+    if len(found) != 1:
+        raise Broken(f"one entry “{type_}” should be in the docket; there are {len(found)}")
+    return found[0]
+
+
+def opened(entry: Mapping[str, Any], name: str) -> Any:
+    """What an entry commits to under that name. Raises Broken if its reader may not see it."""
+    found = [one["value"][name] for one in entry.get("openings", ()) if one["name"] == name]
+    if not found:
+        raise Broken(f"entry {entry['seq']}, “{entry['type']}”, does not show its {name}")
+    return found[0]
+
+
+def check_ledger(movements: Entries, credited: Mapping[str, Any]) -> None:
+    """The movements of each currency sum to zero, and the buyer is credited with exactly this. Raises Broken.
+
+    What a buyer bears themselves is a debit of its own and takes nothing off the credit.
+    """
+    sums: dict[str, int] = {}
+    buyers: dict[str, int] = {}
+    for one in movements:
+        currency, amount = one["amount"]["currency"], one["amount"]["amount"]
+        sums[currency] = sums.get(currency, 0) + amount
+        if one["account"].startswith("buyer:") and amount > 0:
+            buyers[currency] = buyers.get(currency, 0) + amount
+    if any(sums.values()):
+        raise Broken(f"the ledger does not sum to zero: {sums}")
+    wanted = {credited["currency"]: credited["amount"]} if credited["amount"] else {}
+    if buyers != wanted:
+        raise Broken(f"the ledger should credit the buyer with {wanted}; it credits {buyers}")
 
 
 def check_receipt(receipt: str, keys: Mapping[str, Any], entries: Entries, case: str) -> dict[str, Any]:

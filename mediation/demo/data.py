@@ -7,14 +7,14 @@ import io
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from mediation import docket, services
-from mediation.demo.cases import Quarrel, quarrels
+from mediation.demo.cases import APART, CLOCK, Quarrel, quarrels
 from mediation.demo.people import cast
 from mediation.gateways import LedgerGateway
 from mediation.models import Case, Exhibit, Order, Refund
@@ -24,7 +24,6 @@ from mediation.settings import Settings
 from workflows.acts import Actor
 from workflows.states import Role
 
-APART = timedelta(minutes=10)  # between two deeds on one case
 _LOCK = 0x6D656469_64656D6F
 _PLAIN = {
     "notify_seller": negotiation.notify_seller,
@@ -89,13 +88,16 @@ def _put(session: Session, house: Services, quarrel: Quarrel, now: datetime, lef
         who: Actor(Role(person.role), person.subject, person.party or person.subject, marketplace)
         for who, person in cast(quarrel.order["buyer"], quarrel.order["seller"]).items()
     }
-    at = now - timedelta(hours=quarrel.hours_ago)
+    at = now - quarrel.ago
     orders.put(session, marketplace, _as_read(quarrel.order), at)
     opening = {"order": {"id": quarrel.order["order"]["id"]}, "claims": [quarrel.claim]}
     case = filing.open_case(session, people["buyer"], at, opening).id
     for deed in quarrel.deeds:
-        at += APART
         session.flush()
+        if deed.who == CLOCK:
+            _PLAIN[deed.does](session, docket.lock_for_system(session, case), docket.CLOCK, at, deed.body)
+            continue
+        at += APART
         if deed.does == "pay":
             left.refunds.append(_claimed_refund(session, case, at))
             continue
@@ -107,8 +109,7 @@ def _put(session: Session, house: Services, quarrel: Quarrel, now: datetime, lef
             left.keys.append(key)
             exhibits.file(session, locked, actor, at, filed, sealer=house.sealer)
         elif deed.does == "decide":
-            authority = house.settings.mediator_authority_minor
-            decisions.decide(session, locked, actor, at, deed.body, sealer=house.sealer, authority_minor=authority)
+            decisions.decide(session, locked, actor, at, deed.body, sealer=house.sealer)
         else:
             _PLAIN[deed.does](session, locked, actor, at, deed.body)
 

@@ -16,7 +16,7 @@ import orjson
 from evidence.errors import NotAdmitted
 from evidence.transcripts import native
 from mediation.demo.people import HAN, SECOND_SPRING
-from mediation.demo.script import Script
+from mediation.demo.script import Claimed, Script
 
 MAX_BYTES = 8 * 1024 * 1024
 LONGEST_QUOTE = 300
@@ -157,15 +157,21 @@ def _over(title: str, amount: int, messages: tuple[dict[str, Any], ...], seq: in
     words = _printable(quote)
     return Script(
         headline=f"A real conversation as the evidence: {title}",
-        title=title,
-        category="second_hand",
-        amount=amount,
-        currency=CURRENCY,
         buyer=HAN,
         seller=SECOND_SPRING,
+        currency=CURRENCY,
+        claimed=(
+            Claimed(
+                title=title,
+                category="second_hand",
+                amount=amount,
+                reason="not_as_described",
+                request="refund_only",
+                statement=f"I bought “{title}” and it is not what we talked about. I want my money back; the chat is "
+                "attached.",
+            ),
+        ),
         facts={},
-        reason="not_as_described",
-        claim=f"I bought “{title}” and it is not what we talked about. I want my money back; the chat is attached.",
         refusal_reason="as_described",
         refusal=f"“{title}” is exactly as I described it. No refund.",
         log_title=f"Chat about {title}",

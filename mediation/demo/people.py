@@ -36,4 +36,6 @@ def cast(buyer: Party, seller: Party) -> dict[str, Person]:
         "senior": Person("senior", SUBJECTS["senior"]),
         # Nobody hears an appeal against what they approved: that takes a second senior.
         "other senior": Person("senior", "senior-2"),
+        # Who lets days go by in a sandbox.
+        "admin": Person("admin", SUBJECTS["admin"]),
     }

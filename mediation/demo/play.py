@@ -1,20 +1,22 @@
-"""Playing the story: step after step, until the end or the first that fails."""
+"""Playing a story: step after step, until the end or the first that fails."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mediation.demo.errors import Broken
 from mediation.demo.screen import Screen
-from mediation.demo.story import STEPS, Play, Step
+from mediation.demo.story import Play, Step
 
 # What a reader of JSON meets when an answer has not the members the contract promises.
 _NOT_THE_CONTRACT = (KeyError, IndexError, TypeError, ValueError, StopIteration)
 
 
-def perform(play: Play, screen: Screen) -> None:
+def perform(play: Play, steps: Sequence[Step], screen: Screen) -> None:
     """Play every step that applies. Raises Broken, naming the step, at the first that fails."""
     number = 0
-    with screen.telling(f"{play.script.headline}, at {play.api.url}", len(STEPS)):
-        for step in STEPS:
+    with screen.telling(f"{play.script.headline}, at {play.api.url}", len(steps)):
+        for step in steps:
             if step.when(play):
                 number += 1
                 screen.begin(number, step.who, step.does)

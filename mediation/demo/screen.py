@@ -20,6 +20,8 @@ COLOURS = {
     "senior": "blue",
     "other senior": "blue",
     "worker": "magenta",
+    "clock": "magenta",
+    "time": "red",
 }
 INDENT = 4
 

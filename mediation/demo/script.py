@@ -1,4 +1,4 @@
-"""What is said and quoted in a quarrel; the story (`story`) says in which order, and is the same for every script."""
+"""What a story is told about: an order and what is claimed of it; for the kettle's, all that is said and quoted too."""
 
 from __future__ import annotations
 
@@ -15,22 +15,76 @@ SHANGHAI = "Asia/Shanghai"
 
 
 @dataclass(frozen=True, slots=True)
-class Script:
-    """A quarrel over one order line. `amount` is in minor units; `messages` are those of a native chat log.
+class Claimed:
+    """A line of an order and what is claimed of it: all that was paid for it, `amount` in minor units."""
+
+    title: str
+    category: str
+    amount: int
+    reason: str
+    request: str
+    statement: str
+
+
+@dataclass(frozen=True, slots=True)
+class Dispute:
+    """An order, and what its buyer claims of each of its lines. `facts` are the order's own, beside what was paid."""
+
+    headline: str
+    buyer: Party
+    seller: Party
+    currency: str
+    claimed: tuple[Claimed, ...]
+    facts: Mapping[str, Any]
+
+    @property
+    def paid(self) -> dict[str, Any]:
+        """What was paid, and is claimed back, as the API writes money."""
+        return self.worth(sum(line.amount for line in self.claimed))
+
+    def worth(self, amount: int) -> dict[str, Any]:
+        """A sum in the order's currency, from minor units, as the API writes money."""
+        return money(amount, self.currency)
+
+    def order(self, order_id: str) -> dict[str, Any]:
+        """The order with its parties, as the platform puts it on file."""
+        lines = [
+            {
+                "id": str(n),
+                "title": line.title,
+                "quantity": 1,
+                "unit_price": self.worth(line.amount),
+                "category": line.category,
+            }
+            for n, line in enumerate(self.claimed, 1)
+        ]
+        return {
+            "order": {"id": order_id, "paid": self.paid, **self.facts, "lines": lines},
+            "buyer": dict(self.buyer),
+            "seller": dict(self.seller),
+        }
+
+    def claims(self) -> list[dict[str, Any]]:
+        """What the buyer claims, as they file it."""
+        return [
+            {
+                "line_id": str(n),
+                "reason": line.reason,
+                "request": line.request,
+                "amount": self.worth(line.amount),
+                "statement": line.statement,
+            }
+            for n, line in enumerate(self.claimed, 1)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Script(Dispute):
+    """A dispute about one line that turns on words: `messages` are those of a native chat log.
 
     `quote` stands to the letter in message `seq`, `misquote` does not.
     """
 
-    headline: str
-    title: str
-    category: str
-    amount: int
-    currency: str
-    buyer: Party
-    seller: Party
-    facts: Mapping[str, Any]
-    reason: str
-    claim: str
     refusal_reason: str
     refusal: str
     log_title: str
@@ -43,20 +97,6 @@ class Script:
     reasons: str
     grounds: str
     dismissal: str
-
-    @property
-    def paid(self) -> dict[str, Any]:
-        """What was paid, and is claimed back, as the API writes money."""
-        return money(self.amount, self.currency)
-
-    def order(self, order_id: str) -> dict[str, Any]:
-        """The order with its parties, as the platform puts it on file."""
-        line = {"id": "1", "title": self.title, "quantity": 1, "unit_price": self.paid, "category": self.category}
-        return {
-            "order": {"id": order_id, "paid": self.paid, **self.facts, "lines": [line]},
-            "buyer": dict(self.buyer),
-            "seller": dict(self.seller),
-        }
 
     def chat_log(self) -> dict[str, Any]:
         """The conversation, ready to be filed as an exhibit."""
@@ -85,20 +125,25 @@ def kettle(now: datetime) -> Script:
     """The house's own story: a kettle promised for tomorrow and sent four days later, told as of `now`."""
     return Script(
         headline="A kettle, promised for tomorrow and sent four days later",
-        title="不锈钢电热水壶 1.7 L",
-        category="home_appliances",
-        amount=12_900,
-        currency="CNY",
         buyer=LI,
         seller=KETTLES,
+        currency="CNY",
+        claimed=(
+            Claimed(
+                title="不锈钢电热水壶 1.7 L",
+                category="home_appliances",
+                amount=12_900,
+                reason="late_shipment",
+                request="refund_only",
+                statement="说好48小时内发货，拖了六天才发出，请客已经过去了，壶我不要了，请退款。",
+            ),
+        ),
         facts={
             "region": "CN",
             "paid_at": rfc3339(now - timedelta(days=8)),
             "ship_by": rfc3339(now - timedelta(days=6)),
             "shipped_at": rfc3339(now - timedelta(days=1)),
         },
-        reason="late_shipment",
-        claim="说好48小时内发货，拖了六天才发出，请客已经过去了，壶我不要了，请退款。",
         refusal_reason="shipped",
         refusal="货已经寄出，在路上了，不同意退款。",
         log_title="店铺聊天记录",

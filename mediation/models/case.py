@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, Interval, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from mediation.db import Base, new_id
@@ -27,12 +27,14 @@ class Party(Base):
     external_id: Mapped[str]
     name: Mapped[str | None]
     locale: Mapped[str] = mapped_column(server_default="zh-CN")
+    return_address: Mapped[dict[str, Any] | None]
 
 
 class Order(Base):
     """What the platform says was sold and paid. Sums are minor units of `currency`.
 
     The row also guards the money: what is reserved and refunded over all cases never exceeds what was paid.
+    Compensation and return freight are no part of that; they are held apart, each under a cap of the policies.
     """
 
     __tablename__ = "orders"
@@ -40,6 +42,7 @@ class Order(Base):
         UniqueConstraint("marketplace", "external_id"),
         CheckConstraint("reserved_minor + refunded_minor <= paid_minor", name="within_paid"),
         CheckConstraint("paid_minor >= 0 AND reserved_minor >= 0 AND refunded_minor >= 0", name="not_negative"),
+        CheckConstraint("compensation_minor >= 0 AND freight_minor >= 0", name="extras_not_negative"),
         CheckConstraint("currency ~ '^[A-Z]{3}$'", name="currency"),
     )
 
@@ -52,6 +55,8 @@ class Order(Base):
     paid_minor: Mapped[int]
     reserved_minor: Mapped[int] = mapped_column(server_default="0")
     refunded_minor: Mapped[int] = mapped_column(server_default="0")
+    compensation_minor: Mapped[int] = mapped_column(server_default="0")
+    freight_minor: Mapped[int] = mapped_column(server_default="0")
     paid_at: Mapped[datetime | None]
     region: Mapped[str | None]
     ship_by: Mapped[datetime | None]
@@ -71,8 +76,12 @@ class Order(Base):
 class Case(Base):
     """The aggregate. Only `mediation.docket` writes `state`, `version`, `head` and what is derived from them.
 
+    `matters` are the reason, request and category of each claim, by which the policies are looked up. `legs` are still
+    to be done, the one under way first. `due_at` is when the next of its deadlines fires. What is held on the order
+    for this case: `reserved_minor`, `compensation_minor` and `freight_minor`.
+
     The deferred key to the docket makes the database refuse a case whose state is not that of its last entry.
-    `head` is the last entry's hash; `reserved_minor` is what this case holds on its order.
+    `head` is the last entry's hash.
     """
 
     __tablename__ = "cases"
@@ -91,6 +100,8 @@ class Case(Base):
         Index("ix_cases_order", "order_id"),
         Index("ix_cases_opened", "marketplace", "opened_at", "id"),
         Index("ix_cases_updated", "marketplace", "updated_at", "id"),
+        Index("ix_cases_due", "marketplace", "due_at", "id", postgresql_where=text("due_at IS NOT NULL")),
+        Index("ix_cases_unclocked", "id", postgresql_where=text("due_at IS NULL AND closed_at IS NULL")),
         Index("ix_cases_amount", "marketplace", "claimed_minor", "id"),
         Index(
             "ix_cases_queue",
@@ -132,6 +143,11 @@ class Case(Base):
     outcome: Mapped[str | None]
     remedy: Mapped[dict[str, Any] | None]
     reserved_minor: Mapped[int] = mapped_column(server_default="0")
+    compensation_minor: Mapped[int] = mapped_column(server_default="0")
+    freight_minor: Mapped[int] = mapped_column(server_default="0")
+    matters: Mapped[list[Any]] = mapped_column(server_default=text("'[]'::jsonb"))
+    legs: Mapped[list[Any]] = mapped_column(server_default=text("'[]'::jsonb"))
+    due_at: Mapped[datetime | None]
     offers_made: Mapped[int] = mapped_column(server_default="0")
     open_offer_by: Mapped[str | None]
     counter_offers_buyer: Mapped[int] = mapped_column(server_default="0")
@@ -144,6 +160,21 @@ class Case(Base):
     accepted_by_seller: Mapped[bool] = mapped_column(server_default=text("false"))
     appealed_by_buyer: Mapped[bool] = mapped_column(server_default=text("false"))
     appealed_by_seller: Mapped[bool] = mapped_column(server_default=text("false"))
+    appeal_until: Mapped[datetime | None]
+    proposal_accepted_by_buyer: Mapped[bool] = mapped_column(server_default=text("false"))
+    proposal_accepted_by_seller: Mapped[bool] = mapped_column(server_default=text("false"))
+    performed: Mapped[bool] = mapped_column(server_default=text("false"))
+    return_address_seq: Mapped[int | None]
+    return_carrier: Mapped[str | None]
+    return_tracking_number: Mapped[str | None]
+    return_shipped_at: Mapped[datetime | None]
+    evidence_from: Mapped[str | None]
+    evidence_of_buyer: Mapped[bool] = mapped_column(server_default=text("false"))
+    evidence_of_seller: Mapped[bool] = mapped_column(server_default=text("false"))
+    suspended_from: Mapped[str | None]
+    suspended_at: Mapped[datetime | None]
+    suspension_ground: Mapped[str | None]
+    agreement_used: Mapped[timedelta] = mapped_column(Interval(), server_default=text("'0'::interval"))
 
     buyer: Mapped[Party] = relationship(foreign_keys=[buyer_id], lazy="raise")
     seller: Mapped[Party] = relationship(foreign_keys=[seller_id], lazy="raise")
@@ -190,13 +221,13 @@ class OpenLine(Base):
 
 
 class Offer(Base):
-    """A proposal of one side. `seq` is the docket entry that holds its note."""
+    """What one side, or a mediator for both, puts forward. `seq` is the docket entry that holds its note."""
 
     __tablename__ = "offers"
     __table_args__ = (
         Index("ix_offers_case", "case_id", "id"),
         Index("uq_offers_open", "case_id", unique=True, postgresql_where=text("status = 'open'")),
-        CheckConstraint("status IN ('open', 'accepted', 'declined', 'replaced', 'void')", name="status"),
+        CheckConstraint("status IN ('open', 'accepted', 'declined', 'replaced', 'expired', 'void')", name="status"),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
@@ -206,6 +237,7 @@ class Offer(Base):
     kind: Mapped[str]
     amount_minor: Mapped[int]
     currency: Mapped[str]
+    return_required: Mapped[bool] = mapped_column(server_default=text("true"))
     status: Mapped[str]
     made_at: Mapped[datetime]
     answered_at: Mapped[datetime | None]

@@ -50,6 +50,8 @@ class Decision(Base):
     amount_minor: Mapped[int]
     currency: Mapped[str]
     freight_bearer: Mapped[str | None]
+    freight_minor: Mapped[int] = mapped_column(server_default="0")
+    return_required: Mapped[bool] = mapped_column(server_default=text("true"))
     blame: Mapped[str | None]
     dispositions: Mapped[list[Any]]
     liability: Mapped[list[Any]]

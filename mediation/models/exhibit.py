@@ -45,6 +45,8 @@ class Exhibit(Base):
     message_count: Mapped[int | None]
     merkle_root: Mapped[bytes | None]
     problems: Mapped[list[Any]]
+    answers_request: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("evidence_requests.id"))
+    answers_item: Mapped[int | None]
 
 
 class ExhibitMessage(Base):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, text
 from sqlalchemy.orm import Mapped, mapped_column
@@ -24,7 +25,11 @@ class RefundStatus(StrEnum):
 
 
 class Refund(Base):
-    """One payment owed to the buyer. Its id is the gateway's idempotency key, the same over every try."""
+    """One payment owed to the buyer. Its id is the gateway's idempotency key, the same over every try.
+
+    `purposes` are the parts of its sum, in minor units: refund, compensation, freight. `tries_since` is null until the
+    first try; `next_try_at` is real time, also where a sandbox has moved the time of cases on.
+    """
 
     __tablename__ = "refunds"
     __table_args__ = (
@@ -50,12 +55,13 @@ class Refund(Base):
     purpose: Mapped[str]
     amount_minor: Mapped[int]
     currency: Mapped[str]
+    purposes: Mapped[dict[str, Any]] = mapped_column(server_default=text("'{}'::jsonb"))
     status: Mapped[str]
     gateway: Mapped[str | None]
     gateway_reference: Mapped[str | None]
     attempts: Mapped[int] = mapped_column(server_default="0")
     requested_at: Mapped[datetime]
-    tries_since: Mapped[datetime]
+    tries_since: Mapped[datetime | None]
     next_try_at: Mapped[datetime]
     settled_at: Mapped[datetime | None]
     failure: Mapped[str | None]
@@ -72,6 +78,7 @@ class LedgerEntry(Base):
     n: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     case_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("cases.id"), index=True)
     account: Mapped[str]
+    purpose: Mapped[str | None]
     amount_minor: Mapped[int]
     currency: Mapped[str]
     at: Mapped[datetime]

@@ -14,18 +14,28 @@ from mediation import docket
 from mediation.db import new_id
 from mediation.errors import InvalidBody
 from mediation.models import Case, Claim, Decision, DocketOpening
+from mediation.operations import carrying, notices, rulings
 from mediation.operations import findings as checking
-from mediation.operations import orders, refunds
 from mediation.sealing import Sealer
 from workflows.acts import Actor
 from workflows.guards import is_within
 from workflows.refusals import Conflict, Refused
-from workflows.remedies import legs_of, offered_kind, sums_exactly
-from workflows.states import CaseState, EscalationReason, Outcome, RemedyKind, Role
+from workflows.remedies import IN_KIND
+from workflows.states import EscalationReason, RemedyKind, Role
 
 Body = Mapping[str, Any]
 #: What a decision says in figures and closed lists; its words are kept apart.
-TERMS = ("outcome", "remedy_kind", "amount_minor", "freight_bearer", "blame", "dispositions", "liability")
+TERMS = (
+    "outcome",
+    "remedy_kind",
+    "amount_minor",
+    "freight_bearer",
+    "freight_minor",
+    "return_required",
+    "blame",
+    "dispositions",
+    "liability",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,18 +47,27 @@ class Ruling:
     upholds: bool = False
 
 
-def decide(
-    session: Session, case: Case, actor: Actor, now: datetime, body: Body, *, sealer: Sealer, authority_minor: int
-) -> None:
+def decide(session: Session, case: Case, actor: Actor, now: datetime, body: Body, *, sealer: Sealer) -> None:
     """Decide the case. Within the decider's authority it is issued at once; above it, it waits for senior staff.
 
     A second decision, on appeal, is final at once. Irreversible once issued: only an appeal leads to another.
-    Raises InvalidBody, QuoteDoesNotStand, Refused `not_offered_yet`, Conflict `assigned_to_other` or `exceeds_paid`.
+    Raises InvalidBody, QuoteDoesNotStand, Refused `return_address_needed`, `compensation_above_cap` or
+    `freight_above_cap`, Conflict `assigned_to_other` or `exceeds_paid`.
     """
     on_appeal = case.escalation_reason == EscalationReason.APPEAL
     ruling = _upheld(session, case, body) if body.get("upholds") else _checked(session, case, body)
-    limit = authority_minor if actor.role is Role.MEDIATOR else None
-    over = not is_within(ruling.terms["amount_minor"], limit)
+    granted = granted_by(session, case, ruling.terms)
+    if not carrying.is_borne(case, granted):
+        # Said now and not when it is issued, for a decision may wait for its approval; the order's own check stays.
+        raise Conflict("exceeds_paid", field="remedy.amount")
+    limit = carrying.limit_of(session, case, actor, now) if actor.role is Role.MEDIATOR else None
+    # What a remedy in kind may come to in money counts as well.
+    worth = granted.remedy["amount_minor"] + granted.remedy["in_place_minor"]
+    over = not is_within(worth, limit)
+    if actor.role is not Role.MEDIATOR:
+        # Only a mediator's decision waits for approval: senior staff whose authority is bounded leave it to others.
+        carrying.require_authority(session, case, actor, worth, now)
+    private = carrying.address(session, case, actor, body, now, needed=granted.returns)
     number = session.scalar(select(func.count()).select_from(Decision).where(Decision.case_id == case.id)) or 0
     written = docket.advance(
         session,
@@ -56,12 +75,16 @@ def decide(
         "decide",
         actor,
         now,
-        changes=_pending(actor) if over else _issued(case, ruling, actor.subject, None),
-        private=ruling.words,
+        changes={
+            **(_pending(actor) if over else _issued(case, ruling, granted, actor.subject, None)),
+            # Where a decision that waits sends the goods is for staff only, like all of it.
+            **({} if over else carrying.addressed(case, private)),
+        },
+        private={**ruling.words, **private},
         # A decision that waits for approval may still change: the parties see that something happened, not what.
         visibility=docket.STAFF_SEE if over else docket.PARTIES_SEE,
         authority_minor=limit,
-        amount_minor=ruling.terms["amount_minor"],
+        amount_minor=worth,
         decision=_fact(ruling, case),
     )
     _end_standing(session, case, "upheld" if ruling.upholds else "overturned")
@@ -91,6 +114,10 @@ def approve(session: Session, case: Case, actor: Actor, now: datetime, body: Bod
     pending = session.scalars(select(Decision).where(Decision.case_id == case.id, Decision.status == "pending")).one()
     ruling = _ruling_of(session, pending)
     note = {"note": body["note"]} if "note" in body else {}
+    granted = granted_by(session, case, ruling.terms)
+    worth = granted.remedy["amount_minor"] + granted.remedy["in_place_minor"]
+    carrying.require_authority(session, case, actor, worth, now)
+    again = carrying.address_of(session, case, pending.seq) if granted.returns else {}
     # The decision is entered again, now for all to see, so that a party's copy of the docket holds its words.
     written = docket.advance(
         session,
@@ -98,8 +125,11 @@ def approve(session: Session, case: Case, actor: Actor, now: datetime, body: Bod
         "approve",
         actor,
         now,
-        changes=_issued(case, ruling, pending.decided_by, actor.subject),
-        private={**ruling.words, **note},
+        changes={
+            **_issued(case, ruling, granted, pending.decided_by, actor.subject),
+            **carrying.addressed(case, again),
+        },
+        private={**ruling.words, **note, **again},
         decision=_fact(ruling, case),
     )
     pending.status, pending.seq, pending.issued_number = "issued", written.seq, case.decisions_issued
@@ -139,12 +169,34 @@ def accept_decision(session: Session, case: Case, actor: Actor, now: datetime, b
 def finalise(session: Session, case: Case, actor: Actor, now: datetime) -> None:
     """The issued decision becomes final and its first leg begins. Irreversible."""
     decision = session.scalars(select(Decision).where(Decision.case_id == case.id, Decision.status == "issued")).one()
-    legs = [str(leg) for leg in legs_of(_kinds(decision))]
-    written = docket.advance(session, case, "finalise", actor, now, changes={"assignee": None}, legs=legs)
+    granted = granted_by(session, case, {name: getattr(decision, name) for name in TERMS})
+    changes = {"assignee": None, **carrying.beginning(case, granted, {})}
+    written = docket.advance(session, case, "finalise", actor, now, changes=changes, legs=granted.legs)
     decision.status, decision.final_at = "final", written.at
     session.flush()
-    if case.state == CaseState.REFUND:
-        refunds.request(session, case, written.at)
+    carrying.go_on(session, case, written.at)
+
+
+def granted_by(session: Session, case: Case, terms: Mapping[str, Any]) -> carrying.Grant:
+    """What a decision of these terms grants, claim by claim."""
+    claimed: dict[str, int] = {
+        str(claim): amount
+        for claim, amount in session.execute(select(Claim.id, Claim.amount_minor).where(Claim.case_id == case.id))
+    }
+    parts = [
+        carrying.Part(
+            RemedyKind(item["kind"]), item["amount_minor"], claimed[item["claim"]] if item["kind"] in IN_KIND else 0
+        )
+        for item in terms["dispositions"]
+    ]
+    return carrying.grant(
+        parts,
+        case.currency,
+        kind=RemedyKind(terms["remedy_kind"]),
+        freight_minor=terms["freight_minor"],
+        freight_bearer=terms["freight_bearer"],
+        return_required=terms["return_required"],
+    )
 
 
 # --- what a decision consists of ---------------------------------------------------------------------------------
@@ -152,81 +204,21 @@ def finalise(session: Session, case: Case, actor: Actor, now: datetime) -> None:
 
 def _checked(session: Session, case: Case, body: Body) -> Ruling:
     remedy = body["remedy"]
-    kind = offered_kind(remedy["kind"], field="remedy.kind")
-    amount = remedy["amount"]["amount"] if "amount" in remedy else 0
-    errors = _sums(case, body, kind, amount)
     claims = session.scalars(select(Claim).where(Claim.case_id == case.id).order_by(Claim.n)).all()
-    errors |= _dispositions(case, body, [str(claim.id) for claim in claims], amount)
-    if errors:
-        raise InvalidBody(errors=errors)
-    order = case.order
-    if amount > order.paid_minor - order.reserved_minor - order.refunded_minor + case.reserved_minor:
-        # Said now and not when it is issued, for a decision may wait for its approval; the order's own check stays.
-        raise Conflict("exceeds_paid", field="remedy.amount")
-    given = body.get("dispositions") or [{"claim": str(claims[0].id), "remedy": remedy}]
+    stated = rulings.read(case, body, [str(claim.id) for claim in claims])
     terms = {
         "outcome": body["outcome"],
-        "remedy_kind": kind,
-        "amount_minor": amount,
+        "remedy_kind": remedy["kind"],
+        "amount_minor": stated.amount,
         "freight_bearer": remedy.get("freight_bearer"),
+        "freight_minor": stated.freight,
+        "return_required": remedy.get("return_required", True),
         "blame": body.get("blame"),
-        "dispositions": [_disposition(item) for item in given],
-        "liability": [{"party": part["party"], "amount_minor": part["amount"]["amount"]} for part in body["liability"]],
+        "dispositions": stated.dispositions,
+        "liability": stated.liability,
     }
     words = {"reasons": body["reasons"], "findings": checking.checked(session, case, body["findings"])}
     return Ruling(terms, words)
-
-
-def _sums(case: Case, body: Body, kind: RemedyKind, amount: int) -> dict[str, list[str]]:
-    errors: dict[str, list[str]] = {}
-    if kind is RemedyKind.NONE and amount:
-        errors["remedy.amount"] = ["Must be left out where there is no remedy."]
-    if kind is not RemedyKind.NONE and not amount:
-        errors["remedy.amount"] = ["Missing data for required field."]
-    if amount > case.order.paid_minor:
-        errors["remedy.amount.amount"] = ["Must not exceed what was paid for the order."]
-    if body["outcome"] in (Outcome.SELLER_FAVOUR, Outcome.REFUSED_TO_HEAR) and amount:
-        errors["outcome"] = ["Must agree with the remedy: this outcome grants nothing."]
-    if body["outcome"] in (Outcome.BUYER_FAVOUR, Outcome.SPLIT) and not amount and "remedy.amount" not in errors:
-        errors["outcome"] = ["Must agree with the remedy: this outcome grants something."]
-    if not sums_exactly((part["amount"]["amount"] for part in body["liability"]), amount):
-        errors["liability"] = ["Must sum to the remedy, to the last unit."]
-    parties = [part["party"] for part in body["liability"]]
-    if len(set(parties)) != len(parties):
-        errors["liability"] = ["Must name each party once."]
-    stated = {"remedy.amount": body["remedy"].get("amount")}
-    stated |= {f"liability.{n}.amount": part["amount"] for n, part in enumerate(body["liability"])}
-    for n, item in enumerate(body.get("dispositions", [])):
-        stated[f"dispositions.{n}.remedy.amount"] = item["remedy"].get("amount")
-    for place, sum_ in stated.items():
-        if sum_ and sum_["currency"] != case.currency:
-            errors[f"{place}.currency"] = [f"Must be the order's currency, {case.currency}."]
-    return errors
-
-
-def _dispositions(case: Case, body: Body, claims: list[str], amount: int) -> dict[str, list[str]]:
-    given = body.get("dispositions")
-    if given is None:
-        return {} if len(claims) == 1 else {"dispositions": ["Required where a case has several claims."]}
-    for n, item in enumerate(given):
-        kind = offered_kind(item["remedy"]["kind"], field=f"dispositions.{n}.remedy.kind")
-        if (kind is RemedyKind.NONE) == ("amount" in item["remedy"]):
-            return {f"dispositions.{n}.remedy.amount": ["Must be there exactly where there is a remedy."]}
-    if sorted(str(item["claim"]) for item in given) != sorted(claims):
-        return {"dispositions": ["Must dispose of each claim of the case once."]}
-    parts = (item["remedy"]["amount"]["amount"] for item in given if "amount" in item["remedy"])
-    if not sums_exactly(parts, amount):
-        return {"dispositions": ["Must sum to the remedy, to the last unit."]}
-    kinds = {RemedyKind(item["remedy"]["kind"]) for item in given}
-    if legs_of(kinds) != legs_of([RemedyKind(body["remedy"]["kind"])]):
-        return {"dispositions": ["Must agree in kind with the remedy."]}
-    return {}
-
-
-def _disposition(item: Mapping[str, Any]) -> dict[str, Any]:
-    remedy = item["remedy"]
-    amount = remedy["amount"]["amount"] if "amount" in remedy else 0
-    return {"claim": str(item["claim"]), "kind": remedy["kind"], "amount_minor": amount}
 
 
 def _upheld(session: Session, case: Case, body: Body) -> Ruling:
@@ -252,10 +244,6 @@ def _ruling_of(session: Session, decision: Decision) -> Ruling:
     return Ruling({name: getattr(decision, name) for name in TERMS}, words, decision.upholds)
 
 
-def _kinds(decision: Decision) -> list[RemedyKind]:
-    return [RemedyKind(item["kind"]) for item in decision.dispositions]
-
-
 def _fact(ruling: Ruling, case: Case) -> dict[str, Any]:
     return {"currency": case.currency, "upholds": ruling.upholds, **ruling.terms}
 
@@ -272,8 +260,9 @@ def _pending(actor: Actor) -> dict[str, Any]:
     }
 
 
-def _issued(case: Case, ruling: Ruling, decided_by: str, approved_by: str | None) -> dict[str, Any]:
-    terms = ruling.terms
+def _issued(
+    case: Case, ruling: Ruling, granted: carrying.Grant, decided_by: str, approved_by: str | None
+) -> dict[str, Any]:
     return {
         "decisions_issued": case.decisions_issued + 1,
         "decided_by": decided_by,
@@ -282,13 +271,8 @@ def _issued(case: Case, ruling: Ruling, decided_by: str, approved_by: str | None
         "escalation_reason": None,
         "level": 0,
         "assignee": decided_by,
-        "outcome": terms["outcome"],
-        "remedy": {
-            "kind": terms["remedy_kind"],
-            "amount_minor": terms["amount_minor"],
-            "currency": case.currency,
-            "freight_bearer": terms["freight_bearer"],
-        },
+        "outcome": ruling.terms["outcome"],
+        "remedy": granted.remedy | {"liability": ruling.terms["liability"]},
         "accepted_by_buyer": False,
         "accepted_by_seller": False,
     }
@@ -304,7 +288,9 @@ def _end_standing(session: Session, case: Case, issued_becomes: str) -> None:
 
 def _take_effect(session: Session, case: Case, written: docket.Written, sealer: Sealer, *, final: bool) -> None:
     """Hold the money, seal the docket's head, and where there is no further appeal carry the decision out."""
-    orders.reserve(session, case, (case.remedy or {})["amount_minor"])
+    carrying.hold(session, case, written.at)
     sealer.seal_head(session, case, written)
+    until = None if final else case.appeal_until
+    notices.serve(session, case, written, "decision_issued", *notices.BOTH, due_at=until)
     if final:
         finalise(session, case, docket.SYSTEM, written.at)

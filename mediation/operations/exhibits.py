@@ -22,6 +22,7 @@ from evidence.transcripts import native
 from mediation import docket
 from mediation.db import new_id
 from mediation.models import Case, Exhibit
+from mediation.operations import evidence_requests
 from mediation.sealing import Sealer
 from workflows.acts import Actor
 from workflows.refusals import Conflict
@@ -57,6 +58,7 @@ class Filing:
     messages: Sequence[SealedMessage] | None = None
     merkle_root: bytes | None = None
     problems: Sequence[Mapping[str, Any]] = ()
+    answers: Mapping[str, Any] | None = None
 
 
 def chat_log(case: uuid.UUID, body: Mapping[str, Any]) -> tuple[Filing, bytes]:
@@ -65,7 +67,7 @@ def chat_log(case: uuid.UUID, body: Mapping[str, Any]) -> tuple[Filing, bytes]:
     Raises NotAdmitted naming the message at fault, or `messages` if there are more than MAX_EXHIBIT bytes of them.
     """
     transcript = native.read(body["messages"], timezone=body["timezone"])
-    stored = canonical(dict(body))
+    stored = canonical({name: value for name, value in body.items() if name != "answers"})
     if len(stored) > MAX_EXHIBIT:
         raise NotAdmitted("messages", "too_large", f"a chat log may have {MAX_EXHIBIT} bytes at most", "too_large")
     sealed, root = seal_transcript(transcript.messages)
@@ -83,6 +85,7 @@ def chat_log(case: uuid.UUID, body: Mapping[str, Any]) -> tuple[Filing, bytes]:
         timezone=body["timezone"],
         messages=sealed,
         merkle_root=root,
+        answers=body.get("answers"),
         problems=[
             {"message_seq": one.message_seq, "code": one.code, "detail": one.detail} for one in transcript.problems
         ],
@@ -101,9 +104,11 @@ def file(
 ) -> tuple[Exhibit, str]:
     """Make an exhibit of it; answers the exhibit and the signed receipt with the docket's new head.
 
-    Raises Conflict `case_final`, or `too_many_exhibits` after a hundred of one side.
+    Raises Conflict `case_final`, or `too_many_exhibits` after a hundred of one side; Refused `item_not_open` where it
+    answers what was not asked of this side. What comes after that side's default is tagged late.
     """
     require_fileable(case)
+    answer = evidence_requests.answering(session, case, actor, filing.answers)
     label = _next_label(session, case, actor)
     root = filing.merkle_root.hex() if filing.merkle_root else None
     written = docket.record(
@@ -122,6 +127,8 @@ def file(
         size=filing.size,
         messages=None if filing.messages is None else len(filing.messages),
         merkle_root=root,
+        late=answer.late,
+        **_answers(answer),
     )
     exhibit = Exhibit(
         id=filing.exhibit_id,
@@ -138,18 +145,25 @@ def file(
         filed_role=actor.role.value,
         filed_by=actor.subject,
         filed_at=written.at,
-        late=False,
+        late=answer.late,
         visibility=filing.visibility,
         timezone=filing.timezone,
         message_count=None if filing.messages is None else len(filing.messages),
         merkle_root=filing.merkle_root,
         problems=[dict(problem) for problem in filing.problems],
+        answers_request=answer.request,
+        answers_item=answer.item,
     )
     _insert(session, exhibit)
     if filing.messages:
         _copy(session, case, exhibit, filing.messages)
     receipt = sealer.receipt(case, written, exhibit=exhibit.id, label=label, sha256=filing.sha256, merkle_root=root)
+    evidence_requests.answered(session, case, written.at, answer, label)
     return exhibit, receipt
+
+
+def _answers(answer: evidence_requests.Answering) -> dict[str, Any]:
+    return {} if answer.request is None else {"answers": {"request": str(answer.request), "item": answer.item}}
 
 
 def _insert(session: Session, exhibit: Exhibit) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import uuid
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import bindparam, insert, select
@@ -19,8 +19,7 @@ from mediation.models import Case, Claim, OpenLine, Order
 from mediation.operations import orders
 from workflows.acts import Actor
 from workflows.refusals import Conflict
-from workflows.remedies import offered_request
-from workflows.states import Role
+from workflows.states import Request, Role
 
 #: Crockford's base 32: no letter that is read as a digit.
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
@@ -38,10 +37,8 @@ def open_case(session: Session, actor: Actor, now: datetime, body: Mapping[str, 
     """Open a dispute about lines of one order: the platform may send the order along, a buyer names their own.
 
     Raises InvalidBody, NotFound (a buyer's order that is not on file or not theirs), NotAllowed (a buyer who states
-    order facts), OpenCaseExists (with the open case's id), Refused `not_offered_yet`, Conflict `already_decided`.
+    order facts), OpenCaseExists (with the open case's id), Conflict `already_decided`.
     """
-    for n, claim in enumerate(body["claims"]):
-        offered_request(claim["request"], field=f"claims.{n}.request")
     order = _order(session, actor, now, body)
     _check(order, body["claims"])
     case = Case(
@@ -55,6 +52,16 @@ def open_case(session: Session, actor: Actor, now: datetime, body: Mapping[str, 
         claimed_minor=sum(claim["amount"]["amount"] for claim in body["claims"]),
         level=0,
         reserved_minor=0,
+        compensation_minor=0,
+        freight_minor=0,
+        matters=_matters(order, body["claims"]),
+        legs=[],
+        performed=False,
+        proposal_accepted_by_buyer=False,
+        proposal_accepted_by_seller=False,
+        evidence_of_buyer=False,
+        evidence_of_seller=False,
+        agreement_used=timedelta(0),
         offers_made=0,
         counter_offers_buyer=0,
         counter_offers_seller=0,
@@ -109,11 +116,32 @@ def _check(order: Order, claims: Sequence[Mapping[str, Any]]) -> None:
         if claim["amount"]["currency"] != order.currency:
             errors[f"claims.{n}.amount.currency"] = [f"Must be the order's currency, {order.currency}."]
         seen.add(claim["line_id"])
-    total = sum(claim["amount"]["amount"] for claim in claims)
-    if not errors and total > order.paid_minor:
-        errors["claims.0.amount.amount"] = ["All claims together must not exceed what was paid for the order."]
+    if not errors:
+        errors = _too_much(order, claims)
     if errors:
         raise InvalidBody(errors=errors)
+
+
+def _too_much(order: Order, claims: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Compensation comes beside what was paid; all other claims come out of it."""
+    extra = [claim["request"] == Request.COMPENSATION for claim in claims]
+    amounts = [claim["amount"]["amount"] for claim in claims]
+    if sum(amount for amount, beside in zip(amounts, extra, strict=True) if not beside) > order.paid_minor:
+        return {"claims.0.amount.amount": ["All claims together must not exceed what was paid for the order."]}
+    return {
+        f"claims.{n}.amount.amount": ["Must not exceed what was paid for the order."]
+        for n, amount in enumerate(amounts)
+        if amount > order.paid_minor
+    }
+
+
+def _matters(order: Order, claims: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What the policies are looked up by, for each claim."""
+    categories = {line["id"]: line.get("category") for line in order.lines}
+    return [
+        {"reason": claim["reason"], "request": claim["request"], "category": categories[claim["line_id"]]}
+        for claim in claims
+    ]
 
 
 def _claim(case: Case, n: int, stated: Mapping[str, Any]) -> dict[str, Any]:

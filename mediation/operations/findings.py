@@ -13,6 +13,7 @@ from evidence import quotes
 from evidence.errors import QuoteDoesNotStand
 from mediation.errors import InvalidBody
 from mediation.models import Case, Exhibit, ExhibitMessageOpening
+from mediation.operations import evidence_requests
 
 #: Quotes in one decision: more than a person reads, and far fewer than a query can name.
 MAX_QUOTES = 500
@@ -30,6 +31,12 @@ def checked(session: Session, case: Case, findings: Stated) -> list[dict[str, An
     if sum(len(item["quotes"]) for finding in findings for item in finding["relied_on"]) > MAX_QUOTES:
         raise InvalidBody(errors={"findings": [f"Must hold {MAX_QUOTES} quotes at most."]})
     exhibits = _exhibits(session, case, findings)
+    cited = {
+        f"findings.{n}.defaults.{m}": one
+        for n, finding in enumerate(findings)
+        for m, one in enumerate(finding.get("defaults", []))
+    }
+    evidence_requests.require_defaults(session, case, cited)
     texts = _texts(session, case, exhibits, findings)
     return [_finding(f"findings.{n}", finding, exhibits, texts) for n, finding in enumerate(findings)]
 
@@ -98,6 +105,7 @@ def _finding(
         "rules": [],
         "relied_on": relied_on,
         "rejected": [{"exhibit": item["exhibit"], "why": item["why"]} for item in finding["rejected"]],
+        "defaults": [{"request": str(one["request"]), "side": one["side"]} for one in finding.get("defaults", [])],
     }
 
 

@@ -1,4 +1,4 @@
-"""Orders as the platform states them, and the money held on them."""
+"""Orders as the platform states them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, bindparam, exists, select, update
+from sqlalchemy import Row, bindparam, exists, select
 from sqlalchemy import text as sql
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import Session, aliased, contains_eager
@@ -42,6 +42,7 @@ _WHOLE_ORDER = (
 _KNOWN_PARTIES = sql(
     """
     SELECT b.id AS buyer_id, b.name AS buyer_name, b.locale AS buyer_locale,
+           b.return_address AS buyer_return_address, s.return_address AS seller_return_address,
            s.id AS seller_id, s.name AS seller_name, s.locale AS seller_locale
     FROM (SELECT) AS neither_may_be_known
     LEFT JOIN parties b ON b.marketplace = :marketplace AND b.side = 'buyer' AND b.external_id = :buyer
@@ -101,7 +102,7 @@ def _check(stated: Mapping[str, Any]) -> None:
 
 
 def _put_party(session: Session, marketplace: str, side: str, stated: Mapping[str, Any], known: Row[Any]) -> uuid.UUID:
-    told = {name: stated[name] for name in ("name", "locale") if name in stated}
+    told = {name: stated[name] for name in ("name", "locale", "return_address") if name in stated}
     found: uuid.UUID | None = getattr(known, f"{side}_id")
     if found is not None and all(getattr(known, f"{side}_{name}") == value for name, value in told.items()):
         # Nothing new: a large shop's row is in every order, and an update would lock it for all.
@@ -150,31 +151,3 @@ def find(session: Session, actor: Actor, external_id: str) -> Order:
     if order is None:
         raise NotFound()
     return order
-
-
-# --- money: the case row is locked already; the check on the order row is what two cases meet at -----------------
-
-
-def reserve(session: Session, case: Case, amount_minor: int) -> None:
-    """Hold exactly this sum for the case, instead of what it held. The database refuses more than was paid."""
-    _shift(session, case, reserved=amount_minor - case.reserved_minor)
-    case.reserved_minor = amount_minor
-
-
-def settle(session: Session, case: Case) -> None:
-    """What the case held has been paid back."""
-    _shift(session, case, reserved=-case.reserved_minor, refunded=case.reserved_minor)
-    case.reserved_minor = 0
-
-
-def _shift(session: Session, case: Case, *, reserved: int, refunded: int = 0) -> None:
-    if reserved or refunded:
-        session.execute(
-            update(Order)
-            .where(Order.id == case.order_id)
-            .values(
-                reserved_minor=Order.reserved_minor + reserved,
-                refunded_minor=Order.refunded_minor + refunded,
-            )
-            .execution_options(synchronize_session=False)
-        )

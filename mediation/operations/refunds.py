@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
@@ -18,16 +18,18 @@ from sqlalchemy.orm import Session
 from mediation import docket
 from mediation.db import new_id
 from mediation.errors import InvalidBody, NotFound
-from mediation.models import Case, Exhibit, LedgerEntry, Refund, RefundStatus
-from mediation.operations import orders
+from mediation.models import Case, Exhibit, Refund, RefundStatus
+from mediation.operations import holding, ledger
 from workflows.acts import Actor
-from workflows.states import EscalationReason, RemedyKind, Role
+from workflows.states import EscalationReason, Role
 
 GATEWAY = Actor(Role.GATEWAY, "gateway", "gateway", "-")
 SYSTEM = docket.SYSTEM
 #: Pauses between tries double up to this many times the first one.
 LONGEST_PAUSE = 720
 FAR_OFF = timedelta(days=36_500)
+#: Due by every clock: payments go by the machine's time, and what orders them by that of the case.
+AT_ONCE = datetime(1970, 1, 1, tzinfo=UTC)
 UNDER_WAY = (RefundStatus.REQUESTED, RefundStatus.SENT)
 #: What can be told of a payment that our book has closed otherwise; kept on the refund for people to look into.
 PAID_TWICE = "paid_after_settled_elsewhere"
@@ -44,13 +46,14 @@ def request(session: Session, case: Case, now: datetime) -> None:
             "id": new_id(),
             "case_id": case.id,
             "order_id": case.order_id,
-            "purpose": "compensation" if remedy["kind"] == RemedyKind.COMPENSATION else "refund",
+            "purpose": max(remedy["purposes"], key=remedy["purposes"].__getitem__),
+            "purposes": remedy["purposes"],
             "amount_minor": remedy["amount_minor"],
             "currency": remedy["currency"],
             "status": RefundStatus.REQUESTED,
             "requested_at": now,
-            "tries_since": now,
-            "next_try_at": now,
+            "tries_since": None,
+            "next_try_at": AT_ONCE,
         },
     )
     session.info["refund_requested"] = True
@@ -60,6 +63,12 @@ def due(session: Session, now: datetime, *, limit: int = 500) -> list[uuid.UUID]
     """The refunds whose next try is due, oldest first."""
     query = select(Refund.id).where(Refund.status.in_(UNDER_WAY), Refund.next_try_at <= now)
     return list(session.scalars(query.order_by(Refund.next_try_at).limit(limit)))
+
+
+def in_hand(session: Session, *, since: datetime) -> bool:
+    """Whether a refund was first taken for a try since then, and nothing is known of its fate."""
+    taken = (Refund.status == RefundStatus.SENT) & (Refund.attempts == 1) & (Refund.tries_since >= since)
+    return session.scalar(select(Refund.id).where(taken).limit(1)) is not None
 
 
 def claim(
@@ -87,6 +96,7 @@ def claim(
         return None
     refund.status = RefundStatus.SENT
     refund.gateway = refund.gateway or gateway
+    refund.tries_since = refund.tries_since or now
     growing = pause * min(2**refund.attempts, LONGEST_PAUSE)
     left = give_up_after - (now - refund.tries_since)
     refund.next_try_at = now + min(growing, max(left, pause))
@@ -114,7 +124,7 @@ def settle(
         _compare(session, refund, reference)
         return False
     # The order before the lines that the end of the case frees: whoever opens a case locks them in this order too.
-    orders.settle(session, case)
+    holding.settle(session, case)
     docket.advance(
         session,
         case,
@@ -128,6 +138,7 @@ def settle(
     )
     refund.status, refund.settled_at, refund.gateway_reference = RefundStatus.SETTLED, case.updated_at, reference
     refund.failure = None
+    ledger.enter_refund(session, case, refund, case.updated_at)
     session.flush()
     return True
 
@@ -187,7 +198,7 @@ def retry(session: Session, case: Case, actor: Actor, now: datetime, body: Mappi
     )
     refund = _failed(session, case)
     refund.status, refund.failure, refund.attempts = RefundStatus.REQUESTED, None, 0
-    refund.next_try_at = refund.tries_since = case.updated_at
+    refund.next_try_at, refund.tries_since = AT_ONCE, None
     session.flush()
     session.info["refund_requested"] = True
 
@@ -206,7 +217,7 @@ def settle_elsewhere(session: Session, case: Case, actor: Actor, now: datetime, 
         raise InvalidBody(
             errors={"proof": ["Must be the label of an exhibit on file for both sides to see, such as M-1."]}
         )
-    orders.settle(session, case)
+    holding.settle(session, case)
     docket.advance(
         session,
         case,
@@ -218,32 +229,8 @@ def settle_elsewhere(session: Session, case: Case, actor: Actor, now: datetime, 
     )
     refund = _failed(session, case)
     refund.status, refund.settled_at = RefundStatus.SETTLED_ELSEWHERE, case.updated_at
+    ledger.enter_refund(session, case, refund, case.updated_at)
     session.flush()
-
-
-def enter_in_ledger(session: Session, refund: Refund, shares: Mapping[str, int], buyer: str, now: datetime) -> None:
-    """Write the movement into the double-entry ledger: each liable account debited, the buyer credited.
-
-    `shares` are minor units by account and sum to the refund, else the commit is refused; the ledger's key makes a
-    second writing impossible. Entries stay for ever: `buyer` and the accounts name parties by our ids for them.
-    """
-    movements = [(account, -amount) for account, amount in shares.items() if amount]
-    movements.append((f"buyer:{buyer}", refund.amount_minor))
-    session.execute(
-        insert(LedgerEntry),
-        [
-            {
-                "refund_id": refund.id,
-                "n": n,
-                "case_id": refund.case_id,
-                "account": account,
-                "amount_minor": amount,
-                "currency": refund.currency,
-                "at": now,
-            }
-            for n, (account, amount) in enumerate(movements)
-        ],
-    )
 
 
 def _locked(session: Session, refund_id: uuid.UUID) -> tuple[Case, Refund]:

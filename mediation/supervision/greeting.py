@@ -41,10 +41,12 @@ def issue_tokens(settings: Settings) -> dict[str, str]:
         raise BadSetting(f"TOKEN_KEY: {settings.token_key_path} cannot be used: {error}") from error
 
 
-def greet(address: str, tokens: Mapping[str, str]) -> None:
+def greet(address: str, tokens: Mapping[str, str], *, sandbox: bool) -> None:
     """Print the address, the tokens and three commands to try, each on one line to be copied whole."""
     click.echo()
     click.secho(f"mediation answers at {address}", bold=True, fg="green")
+    if sandbox:
+        click.secho("This is a sandbox: an admin moves the time of cases and makes refunds fail.", fg="yellow")
     click.echo(f"The contract to browse: {address}/docs")
     click.echo()
     click.secho(f"One token per role, good for {LIFETIME // timedelta(hours=1)} hours:", bold=True)

@@ -14,11 +14,12 @@ import pytest
 from flask import Flask
 from sqlalchemy.engine import make_url
 
-from mediation import create_app, migrating
-from mediation.db import driver_url, make_engine
-from mediation.services import Services, build
+from mediation import create_app, migrating, policies
+from mediation.db import driver_url, make_engine, make_sessions
+from mediation.services import Services, build, real_time
 from mediation.settings import Settings, load
 from tests.mediation.story import Story
+from workflows.policies import shipped
 
 
 class Server:
@@ -58,10 +59,27 @@ def server() -> Iterator[Server]:
     shutil.rmtree(home, ignore_errors=True)
 
 
+def patient_policies() -> str:
+    """The shipped policies, but the seller is told after an hour, so that a test can do it and be first."""
+    text = shipped()
+    assert 'notification = "0"' in text
+    return text.replace('notification = "0"', 'notification = "1h"')
+
+
+def load_policies(url: str) -> None:
+    """Put the patient policies on file, unless a version is there already."""
+    engine = make_engine(url)
+    with make_sessions(engine).begin() as session:
+        if not policies.versions(session):
+            policies.load(session, patient_policies(), effective_from=policies.ALWAYS, now=real_time(), by="tests")
+    engine.dispose()
+
+
 @pytest.fixture(scope="session")
 def template(server: Server) -> Iterator[str]:
     name = server.create()
     migrating.upgrade(server.url(name))
+    load_policies(server.url(name))
     yield name
     server.drop(name)
 

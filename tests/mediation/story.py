@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 from flask import Flask
@@ -143,7 +145,14 @@ class Story:
 
     # --- making cases ---
 
-    def case_body(self, *, paid: int = 12_900, claims: list[int] | None = None, order_id: str | None = None) -> Any:
+    def case_body(
+        self,
+        *,
+        paid: int = 12_900,
+        claims: list[int] | None = None,
+        order_id: str | None = None,
+        request: str = "refund_only",
+    ) -> Any:
         amounts = claims or [paid]
         return {
             "order": order(order_id or f"T2026-{next(_numbers)}", paid=paid, lines=len(amounts)),
@@ -153,7 +162,7 @@ class Story:
                 {
                     "line_id": str(n + 1),
                     "reason": "late_shipment",
-                    "request": "refund_only",
+                    "request": request,
                     "amount": money(amount),
                     "statement": f"Line {n + 1} never came.",
                 }
@@ -168,10 +177,13 @@ class Story:
         return str(response.get_json()["id"])
 
     def at(self, state: str, **more: Any) -> str:
-        """The id of a new case that has come to `state` by the shortest honest way."""
-        case = self.open(**more)
+        """The id of a new case that has come to `state` by the shortest honest way.
+
+        A state that only some requests lead to is come to by one of these, unless another is named.
+        """
+        case = self.open(**({"request": REQUESTS[state]} if state in REQUESTS else {}) | more)
         for who, action, body in WAYS[state]:
-            self.do(who, case, action, body(more.get("paid", 12_900)) if callable(body) else body)
+            self.do(who, case, action, body(self, more.get("paid", 12_900)) if callable(body) else body)
         if state == "refunded":
             self.pay()
         return case
@@ -197,26 +209,57 @@ class Story:
         return str(self.get("mediator", f"/cases/{case}").get_json()["state"])
 
 
-_REFUSED = [
-    ("platform", "notify_seller", None),
-    ("seller", "refuse", {"reason": "shipped", "statement": "It is on its way."}),
-]
-_REVIEW = [*_REFUSED, ("buyer", "request_mediation", None)]
-_DECIDED = [*_REVIEW, ("mediator", "decide", decision)]
-_OFFER = ("seller", "offer", {"remedy": "partial_refund", "amount": money(100), "note": "half?"})
+ADDRESS = {"name": "Kettle House returns", "line": "1 Dock Road, Hangzhou", "phone": "0571-1234"}
+PARCEL = {"carrier": "SF", "tracking_number": "SF123"}
 
-#: The shortest honest way to each state: who does what with which body (a function of the sum paid, where callable).
-WAYS: dict[str, list[tuple[str, str, Any]]] = {
+#: One act on the way: who does what, with which body; a function of the story and the sum paid where it needs them.
+Way = tuple[str, str, dict[str, Any] | Callable[[Story, int], dict[str, Any]] | None]
+
+
+def _decide(story: Story, paid: int) -> dict[str, Any]:
+    return decision(paid)
+
+
+def _rest(story: Story, paid: int) -> dict[str, Any]:
+    return {"ground": "agreement", "until": (story.services.clock() + timedelta(days=5)).isoformat()}
+
+
+_NOTIFIED: list[Way] = [("platform", "notify_seller", None)]
+_REFUSED: list[Way] = [*_NOTIFIED, ("seller", "refuse", {"reason": "shipped", "statement": "It is on its way."})]
+_REVIEW: list[Way] = [*_REFUSED, ("buyer", "request_mediation", None)]
+_DECIDED: list[Way] = [*_REVIEW, ("mediator", "decide", _decide)]
+_OFFER: Way = ("seller", "offer", {"remedy": "partial_refund", "amount": money(100), "note": "half?"})
+_PROPOSAL: Way = ("mediator", "propose", {"remedy": "partial_refund", "amount": money(100), "note": "half each"})
+_ASKED: Way = ("mediator", "request_evidence", {"from": "both", "items": [{"type": "tracking", "note": "the waybill"}]})
+_RETURNING: list[Way] = [*_NOTIFIED, ("seller", "agree", {"return_address": ADDRESS})]
+_PERFORMING: list[Way] = [*_NOTIFIED, ("seller", "agree", None)]
+
+#: What a claim asks for where a state is to be come to that a refund alone never leads to.
+REQUESTS = {
+    "awaiting_return": "return_and_refund",
+    "awaiting_inspection": "return_and_refund",
+    "awaiting_performance": "reship",
+    "performed": "reship",
+}
+#: The shortest honest way to each state, and to some that differ within one.
+WAYS: dict[str, list[Way]] = {
     "opened": [],
-    "seller_notified": _REFUSED[:1],
-    "negotiating": [*_REFUSED[:1], _OFFER],
+    "seller_notified": _NOTIFIED,
+    "negotiating": [*_NOTIFIED, _OFFER],
+    "proposed": [*_REVIEW, _PROPOSAL],
     "seller_refused": _REFUSED,
+    "awaiting_return": _RETURNING,
+    "awaiting_inspection": [*_RETURNING, ("buyer", "ship_return", PARCEL)],
+    "awaiting_performance": _PERFORMING,
+    "performed": [*_PERFORMING, ("seller", "perform", PARCEL)],
     "under_review": _REVIEW,
+    "awaiting_evidence": [*_REVIEW, _ASKED],
     "escalated": [*_REVIEW, ("mediator", "escalate", {"reason": "complex"})],
-    "pending": [*_REVIEW, ("mediator", "decide", decision)],
+    "pending": [*_REVIEW, ("mediator", "decide", _decide)],
     "decided": _DECIDED,
     "appealed": [*_DECIDED, ("seller", "appeal", {"grounds": "The carrier was late, not us."})],
-    "refund": [*_REFUSED[:1], ("seller", "agree", None)],
-    "refunded": [*_REFUSED[:1], ("seller", "agree", None)],
+    "suspended": [*_NOTIFIED, ("mediator", "suspend", _rest)],
+    "refund": [*_NOTIFIED, ("seller", "agree", None)],
+    "refunded": [*_NOTIFIED, ("seller", "agree", None)],
     "closed": [("buyer", "withdraw", None)],
 }

@@ -9,7 +9,8 @@ import pytest
 from werkzeug.test import TestResponse
 
 from mediation.auth import issue_token
-from tests.mediation.story import CHAT, PEOPLE, Story, decision, money, order
+from tests.mediation.conftest import patient_policies
+from tests.mediation.story import CHAT, PARCEL, PEOPLE, WAYS, Story, decision, money, order
 
 OWN_KIND = {"buyer": "other_buyer", "seller": "other_seller"}
 STAFF = ("mediator", "senior", "supervisor")
@@ -40,7 +41,7 @@ def rules(story: Story, part: str) -> list[tuple[str, str]]:
 
 
 def test_there_are_routes_to_walk(shared: Story) -> None:
-    assert len(rules(shared, "<case_id>")) >= 28
+    assert len(rules(shared, "<case_id>")) >= 55
     assert len(rules(shared, "<exhibit_id>")) >= 3
 
 
@@ -123,18 +124,41 @@ BY = {
     "accept_offer": {"seller", "buyer"},
     "decline_offer": {"seller", "buyer"},
     "request_mediation": {"seller", "buyer"},
+    "ship_return": {"buyer"},
+    "confirm_return": {"seller"},
+    "dispute_return": {"seller"},
+    "perform": {"seller"},
+    "confirm_performance": {"buyer"},
+    "dispute_performance": {"buyer"},
     "withdraw": {"buyer"},
     "take": set(STAFF),
     "release": set(STAFF),
+    "hand_over": set(STAFF),
+    "propose": {"mediator"},
+    "request_evidence": set(STAFF),
+    "end_evidence_request": set(STAFF),
+    "extend": set(STAFF),
+    "remind_seller": {"mediator", "platform"},
+    "refund_now": set(STAFF),
+    "suspend": set(STAFF),
+    "resume": set(STAFF),
     "escalate": {"mediator"},
     "decide": set(STAFF),
     "approve": {"senior", "supervisor"},
     "return_to_mediator": {"senior", "supervisor"},
     "accept_decision": {"seller", "buyer"},
     "appeal": {"seller", "buyer"},
-    "finalise": set(),
-    "settle_refund": set(),
+    "conclude_inspection": set(),
+    "conclude_performance": set(),
+    "default_evidence": set(),
+    "evidence_complete": set(),
+    "expire_offer": set(),
     "fail_refund": set(),
+    "finalise": set(),
+    "lapse": set(),
+    "raise_level": set(),
+    "refund_in_place": set(),
+    "settle_refund": set(),
     "retry_refund": {"senior", "supervisor"},
     "settle_elsewhere": {"senior", "supervisor"},
 }
@@ -168,6 +192,86 @@ def test_who_may_open_cases_state_orders_and_declare_interests(shared: Story) ->
         path = f"/v1/interests/{uuid.uuid4()}"
         assert shared.client.delete(path, headers=shared.headers(who)).status_code == 403, who
     assert shared.get("platform", "/orders/MINE").status_code == 404
+
+
+SCANS = {**PARCEL, "leg": "outbound", "scans": [{"status": "delivered", "at": "2026-11-05T08:00:00Z"}]}
+
+
+def test_carrier_scans_come_from_the_platform_alone(shared: Story) -> None:
+    """A party that could state them could prove a ground for a refund, or disprove one."""
+    case = shared.at("seller_notified")
+    order_id = shared.get("platform", f"/cases/{case}").get_json()["order"]["id"]
+    for who in set(EVERYONE) - {"platform"}:
+        assert code(shared.post(who, f"/orders/{order_id}/tracking", SCANS)) == (403, "not_permitted"), who
+    facts = {one["name"]: one["holds"] for one in shared.get("mediator", f"/cases/{case}").get_json()["facts"]}
+    assert not facts["delivered"]
+    elsewhere = call(shared, "platform", "POST", f"/orders/{order_id}/tracking", marketplace="elsewhere", json=SCANS)
+    assert code(elsewhere) == (404, "not_found")
+    assert shared.post("platform", f"/orders/{order_id}/tracking", SCANS).get_json() == {"received": 1, "new": 1}
+
+
+def test_policies_are_read_by_everybody_and_loaded_by_an_administrator_alone(shared: Story) -> None:
+    body = {"text": patient_policies() + "\n# once more\n"}
+    for who in EVERYONE:
+        assert shared.get(who, "/policies").status_code == 200, who
+        assert shared.get(who, "/policies/current").get_json()["in_force"] is True, who
+    for who in set(EVERYONE) - {"admin"}:
+        assert code(shared.post(who, "/policies", body)) == (403, "not_permitted"), who
+    assert len(items(shared, "admin", "/policies")) == 1
+    assert shared.post("admin", "/policies", body).status_code == 201
+    assert len(items(shared, "buyer", "/policies")) == 2
+
+
+def _evidence(story: Story) -> tuple[str, str, dict[str, int]]:
+    """A case that waits on both sides' evidence, the request, and the item that each side owes."""
+    case = story.at("awaiting_evidence")
+    [asked] = items(story, "mediator", f"/cases/{case}/evidence-requests")
+    return case, asked["id"], {item["side"]: item["item"] for item in asked["items"]}
+
+
+def test_an_item_of_evidence_is_waived_by_its_own_side_or_by_staff_without_an_interest(story: Story) -> None:
+    case, asked, owed = _evidence(story)
+    path = f"/cases/{case}/evidence-requests/{asked}/items"
+    for who in ("platform", "admin"):
+        assert code(story.post(who, f"{path}/{owed['buyer']}/waiver")) == (403, "not_permitted"), who
+    for who, other in (("buyer", "seller"), ("seller", "buyer")):
+        assert code(story.post(who, f"{path}/{owed[other]}/waiver")) == (422, "item_not_open"), who
+    assert story.post("buyer", f"{path}/{owed['buyer']}/waiver").get_json()["waiting_on"] == "seller"
+    for number in (0, 99, "x", "-1", "1.0", "%31"):
+        there = story.post("mediator", f"{path}/{number}/waiver").status_code
+        assert there == (422 if number == "%31" else 404), number
+    assert story.post("mediator", f"/cases/{case}/evidence-requests/{uuid.uuid4()}/items/1/waiver").status_code == 404
+    assert story.post("mediator", "/interests", {"side": "seller", "party": "shop-17"}).status_code == 201
+    assert code(story.post("mediator", f"{path}/{owed['seller']}/waiver")) == (403, "interest_declared")
+    assert story.post("senior", f"{path}/{owed['seller']}/waiver").get_json()["state"] == "under_review"
+
+
+def test_an_item_of_another_cases_request_is_not_there(shared: Story) -> None:
+    _, asked, owed = _evidence(shared)
+    other = shared.at("awaiting_evidence")
+    path = f"/cases/{other}/evidence-requests/{asked}/items/{owed['buyer']}/waiver"
+    for who in ("buyer", "mediator"):
+        assert code(shared.post(who, path)) == (404, "not_found"), who
+    body = {**CHAT, "answers": {"request": asked, "item": owed["buyer"]}}
+    assert code(shared.post("buyer", f"/cases/{other}/exhibits", body)) == (422, "item_not_open")
+
+
+def test_a_notice_is_read_by_the_one_it_was_served_on_and_by_staff(shared: Story) -> None:
+    case = shared.at("awaiting_performance")
+    shared.do("seller", case, "perform", PARCEL)
+    every = [(one["kind"], one["served_on"]) for one in items(shared, "mediator", f"/cases/{case}/notices")]
+    assert every == [("case_opened", "seller"), ("performed", "buyer")]
+    for side in ("buyer", "seller"):
+        found = [(one["kind"], one["served_on"]) for one in items(shared, side, f"/cases/{case}/notices")]
+        assert found == [one for one in every if one[1] == side]
+
+
+def test_a_party_is_not_told_how_the_clock_fares(shared: Story) -> None:
+    case = shared.at("seller_notified")
+    inside = {"attempts", "failure", "set_aside_at"}
+    for who in EVERYONE:
+        [one] = items(shared, who, f"/cases/{case}/deadlines")
+        assert (inside & one.keys()) == (inside if who in STAFF else set()), who
 
 
 def test_an_administrator_reads_but_neither_writes_nor_files(shared: Story) -> None:
@@ -286,7 +390,8 @@ def test_every_route_asks_for_a_token_before_it_looks_at_anything(shared: Story)
         if not rule.rule.startswith("/v1") or rule.rule in open_to_all:
             continue
         path = rule.rule.replace("<case_id>", "x").replace("<exhibit_id>", "x").replace("<order_id>", "x")
-        path = path.replace("<interest_id>", "x")
+        for name in ("interest_id", "version", "request_id", "item"):
+            path = path.replace(f"<{name}>", "x")
         assert "<" not in path
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:
             response = shared.client.open(path, method=method, data=b"{", headers={"If-Match": "x"})
@@ -418,9 +523,12 @@ CAST = {
     "seller": ("seller", "login-of-clerk", "party-s-88"),
     "mediator": ("mediator", "login-of-mia", None),
     "senior": ("senior", "login-of-sam", None),
+    "supervisor": ("supervisor", "login-of-vera", None),
     "platform": ("platform", "login-of-machine", None),
 }
 BUYER_NAME, SELLER_NAME = "欧阳娜娜 Ada", "Qiu Kettles 有限公司"
+#: Who took the parcel in at the buyer's door; and the colleague to whom the case was handed over.
+SIGNED_BY, COLLEAGUE = "邻居 Neighbour Ding", "login-of-sue"
 
 
 def cast(story: Story, who: str) -> dict[str, str]:
@@ -462,6 +570,15 @@ def play(story: Story) -> tuple[str, dict[str, str]]:
     post("mediator", f"{at}/actions/decide", decision(60_000))
     post("senior", f"{at}/actions/approve", {"note": "Well done."})
     post("seller", f"{at}/actions/appeal", {"grounds": "It was sent.", "exhibits": ["S-1"]})
+    asked = {"from": "both", "items": [{"type": "tracking", "note": "the waybill, please"}]}
+    post("supervisor", f"{at}/actions/request_evidence", asked)
+    post("supervisor", f"{at}/actions/end_evidence_request", {})
+    post("supervisor", f"{at}/actions/take", {})
+    handed = {"to": COLLEAGUE, "category": "toys", "reason": "She knows kettles.", "consent": True}
+    post("supervisor", f"{at}/actions/hand_over", handed)
+    order_id = body["order"]["id"]
+    delivered = {"status": "delivered", "at": "2026-11-05T08:00:00Z", "signed_by": SIGNED_BY}
+    post("platform", f"/orders/{order_id}/tracking", {**PARCEL, "leg": "outbound", "scans": [delivered]})
     return case, heads
 
 
@@ -474,7 +591,18 @@ def bodies(story: Story, case: str, headers: dict[str, str]) -> dict[str, str]:
         found[path] = response.get_data(as_text=True) + str(response.headers)
         return response
 
-    for listed in ("", "/docket", "/messages", "/exhibits", "/offers", "/decisions", "/refunds"):
+    for listed in (
+        "",
+        "/docket",
+        "/messages",
+        "/exhibits",
+        "/offers",
+        "/decisions",
+        "/refunds",
+        "/deadlines",
+        "/notices",
+        "/evidence-requests",
+    ):
         take(f"/cases/{case}{listed}?limit=100" if listed else f"/cases/{case}")
     take("/cases?limit=100")
     take("/keys")
@@ -491,6 +619,7 @@ def test_no_body_given_to_a_party_holds_the_other_sides_name_or_login_or_any_sta
     case, heads = play(shared)
     other = "seller" if reader == "buyer" else "buyer"
     secret = {CAST[who][1] for who in CAST if who != reader} | {SELLER_NAME if other == "seller" else BUYER_NAME}
+    secret |= {COLLEAGUE} | ({SIGNED_BY} if reader == "seller" else set())
     shown = bodies(shared, case, heads[reader])
     assert len(shown) > 20
     for path, body in shown.items():
@@ -507,15 +636,18 @@ def test_staff_see_who_in_person_acted(shared: Story) -> None:
     for _, subject, _ in CAST.values():
         assert subject in everything
     assert BUYER_NAME in everything and SELLER_NAME in everything
+    assert SIGNED_BY in everything and COLLEAGUE in everything
+    assert SIGNED_BY in "".join(bodies(shared, case, heads["buyer"]).values()), "the buyer's own door"
 
 
 @pytest.mark.parametrize("reader", ["buyer", "seller"])
 def test_refusals_tell_a_party_no_name_of_staff_either(shared: Story, reader: str) -> None:
     case, heads = play(shared)
+    staff = {subject for role, subject, _ in CAST.values() if role not in ("buyer", "seller")} | {COLLEAGUE}
     for action in BY:
         response = shared.client.post(f"/v1/cases/{case}/actions/{action}", json={}, headers=heads[reader])
         shown = response.get_data(as_text=True)
-        assert not [who for who in ("login-of-mia", "login-of-sam", "login-of-machine") if who in shown], action
+        assert not [who for who in staff if who in shown], action
 
 
 def test_a_name_of_one_character_is_masked_as_well(shared: Story) -> None:
@@ -595,8 +727,8 @@ def test_no_token_is_issued_for_a_role_that_no_token_has(shared: Story, role: st
 
 @pytest.mark.parametrize("who", sorted(set(PEOPLE) - {"other_buyer", "other_seller"}))
 def test_every_action_offered_names_an_address_that_lets_the_caller_in(shared: Story, who: str) -> None:
-    for state in ("opened", "seller_notified", "negotiating", "under_review", "escalated", "decided"):
-        case = shared.at(state)
+    for state in WAYS:
+        case = shared.at(state, paid=60_000 if state == "pending" else 12_900)
         for action in shared.get(who, f"/cases/{case}").get_json()["actions"]:
             # With a body that cannot be: the door is open, nothing happens.
             response = shared.client.post(action["href"], json={"surprise": 1}, headers=shared.headers(who))

@@ -325,7 +325,7 @@ def test_the_gateways_words_can_be_erased_from_the_record_alone(shared):
         for entry in shared.get("senior", f"/cases/{case}/docket").get_json()["items"]
         if entry["type"] == "fail_refund"
     ]
-    assert {opening["name"] for opening in entry["openings"]} == {"actor", "facts", "failure"}
+    assert {opening["name"] for opening in entry["openings"]} == {"actor", "facts", "deadlines", "failure"}
 
 
 def test_settings_that_cannot_sign_are_refused_at_the_start(tmp_path: Path):

@@ -9,30 +9,30 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from contextlib import suppress
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 from flask import Flask, Response, request
 from sqlalchemy import text
 from structlog.testing import capture_logs
-from werkzeug.serving import make_server
 
-from mediation import create_app, paying
+from mediation import clock, create_app
 from mediation.cli import main
 from mediation.demo import checks, data, dialogues
 from mediation.demo.client import Api
 from mediation.demo.errors import Broken
 from mediation.demo.people import HAN, KETTLES, LI, cast
-from mediation.gateways import LedgerGateway
 from mediation.keys import read_or_make
 from mediation.services import Services
 from mediation.settings import Settings
 from tests.mediation.conftest import make_services, make_settings
-from tests.mediation.story import Story
+from tests.mediation.served import Served, fire, load_shipped_policies, serving, working
+from tests.mediation.story import Story, money
 
 REAL = Path(__file__).parents[3] / "shared" / "data" / "dialogues" / "craigslist_bargain.jsonl"
 DEMO = [sys.executable, "-c", "from mediation.cli import main; main()", "demo"]
@@ -45,53 +45,10 @@ PLAIN = {
 PROMISE = "I will bring it over on Friday, with both keys."
 
 
-@dataclass
-class Served:
-    """An API that answers on a port of this machine, and the home with its keys."""
-
-    url: str
-    home: Path
-    services: Services
-
-    def demo(self, *options: str) -> Result:
-        return CliRunner().invoke(main, ["demo", "--url", self.url, "--home", str(self.home), *options])
-
-
-@contextmanager
-def serving(app: Flask) -> Iterator[str]:
-    server = make_server("127.0.0.1", 0, app, threaded=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-@contextmanager
-def working(services: Services) -> Iterator[None]:
-    """A worker's sweep, in a thread."""
-    stop = threading.Event()
-
-    def sweep() -> None:
-        while not stop.wait(0.05):
-            for refund in paying.due(services):
-                paying.pay(services, LedgerGateway(), refund)
-
-    thread = threading.Thread(target=sweep, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-
-
 @pytest.fixture(scope="module")
 def idle(shared: Story) -> Iterator[Served]:
-    """The API without a worker."""
+    """The API without a worker, under the shipped policies."""
+    load_shipped_policies(shared.services)
     # Unconfigured, the log of the API would be written among the lines of the story.
     with capture_logs(), serving(shared.app) as url:
         yield Served(url, shared.services.settings.home, shared.services)
@@ -225,13 +182,13 @@ def test_a_sum_above_a_mediators_authority_is_approved_by_another_senior(served:
     done = served.demo("--chat", written(tmp_path, dear))
     assert done.exit_code == 0, done.output
     assert "other senior approves" in done.stdout
-    assert "refunded 7,500.00 USD" in done.stdout
+    assert "refunded 7500.00 USD" in done.stdout
 
 
 def test_where_the_seller_wrote_nothing_their_offer_is_quoted(tmp_path: Path) -> None:
     silent = dialogue({"role": "buyer", "text": "Hello?"}, {"role": "seller", "kind": "offer", "data": {"price": 12.5}})
     script = dialogues.read(Path(written(tmp_path, silent)))
-    assert (script.seq, script.quote, script.amount) == (2, "[offer 12.50]", 1250)
+    assert (script.seq, script.quote, script.paid) == (2, "[offer 12.50]", money(1250, "USD"))
 
 
 def test_nothing_in_a_conversation_makes_the_terminal_act(served: Served, tmp_path: Path) -> None:
@@ -368,10 +325,18 @@ def test_a_key_that_is_none_is_told(idle: Served, tmp_path: Path) -> None:
     assert f"TOKEN_KEY: {key} cannot be used" in done.stderr
 
 
-def test_without_a_worker_the_refund_is_waited_for_only_so_long(idle: Served) -> None:
+def test_without_a_worker_the_notice_to_the_seller_is_waited_for_only_so_long(idle: Served) -> None:
     done = idle.demo("--wait", "0.3")
     assert done.exit_code == 1
-    assert "after 0.3 s the refund is still requested: does a worker run?" in done.stderr
+    assert "Step 3 failed (clock tells the seller, by itself): after 0.3 s the seller was not told" in done.stderr
+    assert "does a worker run?" in done.stderr
+
+
+def test_with_nobody_to_pay_the_refund_is_waited_for_only_so_long(idle: Served) -> None:
+    with working(idle.services, fire):
+        done = idle.demo("--wait", "5")
+    assert done.exit_code == 1
+    assert "after 5 s the refund is still requested: does a worker run?" in done.stderr
 
 
 ANSWERS = {
@@ -394,7 +359,7 @@ def test_a_step_that_fails_is_named_with_the_reason_and_ends_the_story(idle: Ser
     def instead() -> Response | None:
         return answer() if request.path.endswith("/exhibits") else None
 
-    with serving(app) as url:
+    with serving(app) as url, working(idle.services, fire):
         done = replace(idle, url=url).demo()
     assert done.exit_code == 1
     assert done.stderr.startswith("Error: Step 6 failed (buyer files the chat log): ")
@@ -407,9 +372,8 @@ def test_a_step_that_fails_is_named_with_the_reason_and_ends_the_story(idle: Ser
 
 
 @pytest.fixture
-def record(idle: Served) -> tuple[list[dict[str, Any]], str]:
+def record(story: Story) -> tuple[list[dict[str, Any]], str]:
     """A docket of some length as the API answers it, and its case."""
-    story = Story(create_app(idle.services.settings, idle.services), idle.services)
     case = story.at("decided")
     return story.get("mediator", f"/cases/{case}/docket").get_json()["items"], case
 
@@ -474,15 +438,33 @@ def test_an_empty_home_is_given_cases_in_many_states_and_a_second_start_changes_
         ("DEMO-1001", "under_review"),
         ("DEMO-1002", "refunded"),
         ("DEMO-1003", "decided"),
-        ("DEMO-1004", "escalated"),
-        ("DEMO-1005", "negotiating"),
-        ("DEMO-1006", "seller_notified"),
-        ("DEMO-1007", "opened"),
+        ("DEMO-1004", "negotiating"),
+        ("DEMO-1005", "seller_notified"),
+        ("DEMO-1006", "awaiting_return"),
+        ("DEMO-1007", "escalated"),
     ]
     before, blobs = _everything(services), _blobs(settings)
     assert len(blobs) == 1
     data.seed(str(settings.database_url), settings)
     assert (_everything(services), _blobs(settings)) == (before, blobs)
+
+
+def test_for_a_day_no_clock_moves_a_case_that_an_empty_home_was_given(
+    settings: Settings, services: Services, story: Story
+) -> None:
+    load_shipped_policies(services)
+    began = services.real()
+    data.seed(str(settings.database_url), settings)
+    before = _everything(services)
+    for moment in (services.real(), began + timedelta(days=1) - timedelta(microseconds=1)):
+        assert not clock.fire_next(replace(services, clock=lambda moment=moment: moment))
+    assert _everything(services) == before
+    with services.engine.connect() as connection:
+        moments = connection.execute(text("SELECT wake_at FROM deadlines WHERE done_at IS NULL")).scalars().all()
+    assert len(moments) > 5
+    assert min(moments) >= began + timedelta(days=1)
+    # And what was to become of them later still does.
+    assert clock.fire_next(replace(services, clock=lambda: max(moments)))
 
 
 def test_the_first_case_can_be_taken_and_decided_on_the_chat_log_that_was_filed(

@@ -657,4 +657,34 @@ def test_money_and_closed_lists_of_a_step_stand_in_its_facts(story: Story) -> No
     case = story.at("negotiating")
     openings = _docket(story, "buyer", case)[-1]["openings"]
     [facts] = [opening["value"]["facts"] for opening in openings if opening["name"] == "facts"]
-    assert facts == {"remedy": {"kind": "partial_refund", "amount_minor": 100, "currency": "CNY"}}
+    assert facts == {
+        "remedy": {
+            "kind": "partial_refund",
+            "amount_minor": 100,
+            "currency": "CNY",
+            "freight_bearer": None,
+            "return_required": False,
+            "purposes": {"refund": 100},
+            "in_place_minor": 0,
+        }
+    }
+
+
+def test_what_a_step_changes_about_the_clocks_stands_in_its_entry(story: Story) -> None:
+    case = story.at("negotiating")
+    entry = _docket(story, "buyer", case)[-1]
+    [told] = [opening["value"]["deadlines"] for opening in entry["openings"] if opening["name"] == "deadlines"]
+    changes = {one["kind"]: (one["change"], one["fires"]) for one in told}
+    assert changes == {
+        "response": ("ended", "request_mediation"),
+        "offer": ("started", "expire_offer"),
+        "negotiation": ("started", "request_mediation"),
+    }
+    running = {one["kind"]: one for one in story.get("buyer", f"/cases/{case}").get_json()["deadlines"]}
+    for one in told:
+        if one["change"] == "started":
+            assert datetime.fromisoformat(one["due_at"]) == datetime.fromisoformat(running[one["kind"]]["at"])
+            assert one["policy"] == running[one["kind"]]["policy"] == {"version": 1, "row": "base"}
+    begun = datetime.fromisoformat(entry["at"])
+    limits = {kind: datetime.fromisoformat(one["at"]) - begun for kind, one in running.items()}
+    assert limits == {"offer": timedelta(hours=48), "negotiation": timedelta(days=10)}

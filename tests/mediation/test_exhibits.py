@@ -29,7 +29,7 @@ from evidence.store import BlobStore
 from mediation.models import DocketEntry, Exhibit, ExhibitMessage, ExhibitMessageOpening
 from mediation.operations import exhibits
 from mediation.sealing import Sealer
-from tests.mediation.story import CHAT, Story, decision
+from tests.mediation.story import CHAT, WAYS, Story, decision
 
 MEBIBYTE = 1024 * 1024
 PHOTO = {"kind": "photo"}
@@ -55,10 +55,13 @@ def chat(*texts: str, **more: Any) -> dict[str, Any]:
     return {"kind": "chat_log", "timezone": "Asia/Shanghai", "messages": messages, **more}
 
 
-def upload(story: Story, who: str, case: str, content: bytes, name: str = "photo.png", **more: str) -> TestResponse:
-    """A file with a plain meta; `more` are headers."""
+def upload(
+    story: Story, who: str, case: str, content: bytes, name: str = "photo.png", *, meta: Any = None, **more: str
+) -> TestResponse:
+    """A file with a plain meta, unless another is given; `more` are headers."""
     encoded = f"filename*=UTF-8''{percent(name)}"
-    raw = part('name="meta"', json.dumps(PHOTO).encode()) + part(f'name="file"; {encoded}', content) + END
+    about = json.dumps(PHOTO if meta is None else meta).encode()
+    raw = part('name="meta"', about) + part(f'name="file"; {encoded}', content) + END
     return multipart(story, case, raw, who, **more)
 
 
@@ -615,8 +618,86 @@ def test_nothing_is_filed_after_the_end(shared: Story, state: str) -> None:
 
 
 def test_evidence_is_welcome_until_the_end(shared: Story) -> None:
-    for state in ("opened", "negotiating", "under_review", "escalated", "decided", "refund"):
-        assert file_chat(shared, "buyer", shared.at(state))["label"] == "B-1", state
+    for state in WAYS.keys() - {"refunded", "closed"}:
+        case = shared.at(state, paid=60_000 if state == "pending" else 12_900)
+        assert file_chat(shared, "buyer", case)["label"] == "B-1", state
+
+
+# --- what was asked for ------------------------------------------------------------------------------------------
+
+
+def asked(story: Story, case: str, side: str) -> dict[str, Any]:
+    """What answers the item that a side was asked for."""
+    [request] = story.get("mediator", f"/cases/{case}/evidence-requests").get_json()["items"]
+    return {"request": request["id"], "item": next(one["item"] for one in request["items"] if one["side"] == side)}
+
+
+def statuses(story: Story, case: str) -> tuple[str, dict[str, tuple[str, str | None]]]:
+    """The request's status, and by side the item's with the exhibit that answers it."""
+    [request] = story.get("buyer", f"/cases/{case}/evidence-requests").get_json()["items"]
+    return request["status"], {one["side"]: (one["status"], one["exhibit"]) for one in request["items"]}
+
+
+def test_what_was_asked_for_is_answered_by_exhibits_and_the_case_goes_back_by_itself(shared: Story) -> None:
+    case = shared.at("awaiting_evidence")
+    of_buyer, of_seller = asked(shared, case, "buyer"), asked(shared, case, "seller")
+    first = file_chat(shared, "buyer", case, {**CHAT, "answers": of_buyer})
+    assert (first["answers"], first["late"]) == (of_buyer, False)
+    assert statuses(shared, case) == ("open", {"buyer": ("answered", "B-1"), "seller": ("open", None)})
+    waits = shared.get("buyer", f"/cases/{case}").get_json()
+    assert (waits["state"], waits["waiting_on"]) == ("awaiting_evidence", "seller")
+    second = upload(shared, "seller", case, image(), meta={**PHOTO, "answers": of_seller})
+    assert second.status_code == 201, second.get_json()
+    assert statuses(shared, case) == ("complete", {"buyer": ("answered", "B-1"), "seller": ("answered", "S-1")})
+    assert shared.state(case) == "under_review"
+    for exhibit, answers in ((first, of_buyer), (second.get_json(), of_seller)):
+        assert shared.get("mediator", f"/exhibits/{exhibit['id']}").get_json()["answers"] == answers
+
+
+def test_what_nobody_asked_for_is_filed_and_answers_nothing(shared: Story) -> None:
+    case = shared.at("awaiting_evidence")
+    assert file_chat(shared, "buyer", case)["answers"] is None
+    assert statuses(shared, case) == ("open", {"buyer": ("open", None), "seller": ("open", None)})
+    assert shared.state(case) == "awaiting_evidence"
+
+
+@pytest.mark.parametrize("who", ["buyer", "mediator", "platform"])
+def test_an_item_is_answered_by_the_side_that_was_asked_and_once(shared: Story, who: str) -> None:
+    case = shared.at("awaiting_evidence")
+    answers = asked(shared, case, "seller")
+    with Unchanged(shared):
+        body = {**CHAT, "answers": answers}
+        refusal(shared.post(who, f"/cases/{case}/exhibits", body), 422, "item_not_open", "answers")
+        refusal(upload(shared, who, case, image(), meta={**PHOTO, "answers": answers}), 422, "item_not_open")
+    file_chat(shared, "seller", case, {**CHAT, "answers": answers})
+    with Unchanged(shared):
+        again = shared.post("seller", f"/cases/{case}/exhibits", {**CHAT, "answers": answers})
+        refusal(again, 422, "item_not_open", "answers")
+
+
+@pytest.mark.parametrize("item", [3, 99, 10_000])
+def test_an_item_that_nobody_asked_for_cannot_be_answered(shared: Story, item: int) -> None:
+    case = shared.at("awaiting_evidence")
+    there = asked(shared, case, "buyer")
+    with Unchanged(shared):
+        for answers in ({**there, "item": item}, {**there, "request": str(uuid.uuid4())}):
+            refused = shared.post("buyer", f"/cases/{case}/exhibits", {**CHAT, "answers": answers})
+            refusal(refused, 422)
+
+
+@pytest.mark.parametrize("end", ["end_evidence_request", "waiver"])
+def test_an_item_that_is_not_wanted_any_more_cannot_be_answered(shared: Story, end: str) -> None:
+    case = shared.at("awaiting_evidence")
+    answers = asked(shared, case, "buyer")
+    if end == "waiver":
+        path = f"/cases/{case}/evidence-requests/{answers['request']}/items/{answers['item']}/waiver"
+        assert shared.post("buyer", path).status_code == 200
+    else:
+        shared.do("mediator", case, end)
+    with Unchanged(shared):
+        body = {**CHAT, "answers": answers}
+        refusal(shared.post("buyer", f"/cases/{case}/exhibits", body), 422, "item_not_open", "answers")
+    assert file_chat(shared, "buyer", case)["late"] is False
 
 
 def test_a_side_files_a_hundred_exhibits_and_no_more(shared: Story, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,8 @@ import ast
 import re
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +16,16 @@ from openapi_spec_validator import validate
 from werkzeug.routing import Rule
 
 import mediation
-from mediation import docket
+from mediation import docket, sandbox
 from mediation.api.actions import ACTIONS, UNTAKEN
 from mediation.errors import MediationError, every_error, status_of
+from mediation.operations.firing import FIRES
+from tests.mediation.conftest import make_services
 from tests.mediation.story import PEOPLE, Story
-from workflows import procedure
+from workflows import deadlines, procedure
+from workflows.policies import SilenceFires
 from workflows.states import TOKEN_ROLES, Role
+from workflows.steps import STEPS
 
 PACKAGE = Path(mediation.__file__).parent
 FILES = sorted(PACKAGE.rglob("*.py"))
@@ -101,33 +107,56 @@ def test_a_callback_without_a_signature_answers_401(shared: Story) -> None:
 WHO = {role: next(who for who, person in PEOPLE.items() if person[0] == role) for role in TOKEN_ROLES}
 
 
-def test_every_route_refuses_the_roles_it_does_not_name(shared: Story) -> None:
-    """On a real case and exhibit, so that neither 404 nor the body stands before it."""
-    case = shared.at("opened")
-    filed = shared.client.post(
+@pytest.fixture(scope="module")
+def sandboxed(shared: Story) -> Iterator[Story]:
+    """The same deployment as a sandbox."""
+    services = make_services(replace(shared.services.settings, sandbox=True))
+    yield Story(mediation.create_app(services.settings, services), services)
+    services.engine.dispose()
+
+
+def test_every_route_refuses_the_roles_it_does_not_name(sandboxed: Story) -> None:
+    """On a real case and exhibit, and in a sandbox, so that neither 404 nor the body stands before it."""
+    case = sandboxed.at("opened")
+    filed = sandboxed.client.post(
         f"/v1/cases/{case}/exhibits",
-        headers=shared.headers("buyer"),
+        headers=sandboxed.headers("buyer"),
         json={
             "kind": "chat_log",
             "timezone": "UTC",
             "messages": [{"sender": {"role": "buyer", "id": "b", "name": "b"}, "text": "hello"}],
         },
     ).get_json()
-    order = shared.get("platform", f"/cases/{case}").get_json()["order"]["id"]
-    tried = 0
-    for rule in _rules(shared):
-        permission = _permission(shared, rule)
+    order = sandboxed.get("platform", f"/cases/{case}").get_json()["order"]["id"]
+    tried, of_sandbox = 0, 0
+    for rule in _rules(sandboxed):
+        permission = _permission(sandboxed, rule)
         if rule.rule in OPEN or permission == frozenset(TOKEN_ROLES):
             continue
         path = rule.rule.replace("<case_id>", case).replace("<exhibit_id>", filed["id"]).replace("<order_id>", order)
         path = path.replace("<interest_id>", "01900000-0000-7000-8000-000000000000")
         for role in set(TOKEN_ROLES) - permission:
             for method in _methods(rule):
-                response = shared.client.open(path, method=method, headers=shared.headers(WHO[role]))
+                response = sandboxed.client.open(path, method=method, headers=sandboxed.headers(WHO[role]))
                 assert response.status_code == 403, (role, method, rule)
                 assert response.get_json()["code"] == "not_permitted"
-                tried += 1
-    assert tried >= 20
+                tried, of_sandbox = tried + 1, of_sandbox + ("sandbox" in rule.rule)
+    assert (tried >= 40, of_sandbox) == (True, 2 * (len(TOKEN_ROLES) - 1))
+
+
+@pytest.mark.parametrize("role", TOKEN_ROLES)
+@pytest.mark.parametrize(
+    ("path", "body"), [("/sandbox/clock", {"advance": "P2D"}), ("/sandbox/gateway", {"mode": "fail"})]
+)
+def test_a_deployment_that_is_no_sandbox_has_nothing_of_one_for_anybody(
+    shared: Story, role: Role, path: str, body: dict[str, str]
+) -> None:
+    before = shared.services.clock()
+    response = shared.post(WHO[role], path, body)
+    assert (response.status_code, response.get_json()["code"]) == (404, "not_found")
+    assert shared.services.clock() - before < timedelta(days=1)
+    with shared.services.sessions.begin() as session:
+        assert (sandbox.ahead(session), sandbox.gateway_mode(session)) == (timedelta(0), "pass")
 
 
 def test_every_route_under_a_case_hides_it_from_another_party_and_another_marketplace(shared: Story) -> None:
@@ -180,10 +209,33 @@ def test_every_action_has_its_route_and_every_route_its_action(shared: Story) ->
 
 def test_the_actions_no_token_takes_are_those_the_procedure_leaves_to_machines() -> None:
     machines = {Role.CLOCK, Role.GATEWAY, Role.SYSTEM}
-    left = {step.action for step in procedure.STEPS} - {
-        step.action for step in procedure.STEPS if set(step.by) - machines
-    }
-    assert left == set(UNTAKEN) == {"finalise", "settle_refund", "fail_refund"}
+    left = {step.action for step in STEPS} - {step.action for step in STEPS if set(step.by) - machines}
+    assert (
+        left
+        == set(UNTAKEN)
+        == {
+            "conclude_inspection",
+            "conclude_performance",
+            "default_evidence",
+            "evidence_complete",
+            "expire_offer",
+            "fail_refund",
+            "finalise",
+            "lapse",
+            "raise_level",
+            "refund_in_place",
+            "settle_refund",
+        }
+    )
+
+
+def test_whatever_a_clock_can_fire_is_known_to_the_one_that_fires_it() -> None:
+    """Each name that a deadline of some state fires has its function, its row for the clock, and nothing more has."""
+    fired = {fires for _, fires in deadlines._CLOCKS.values() if fires not in (None, deadlines.BY_POLICY)}
+    fired |= {str(one) for one in SilenceFires} | {"conclude_performance"}
+    assert FIRES.keys() == fired
+    of_clock = {step.action for step in STEPS if Role.CLOCK in step.by}
+    assert of_clock == fired
 
 
 def test_what_a_case_offers_leads_to_a_route(shared: Story) -> None:
@@ -317,11 +369,23 @@ BEGINS_A_TRANSACTION = {
     "api/calls.py": "every request",
     "api/exhibits.py": "an upload looks at its case before the bytes are read, and a download before they are sent",
     "api/gateway.py": "a callback",
-    "services.py": "the sealing key is published when a process starts",
+    "api/sandbox.py": "time is moved on from one due moment to the next, and the gateway is told how to behave",
+    "services.py": "the sealing key and the policies are published when a process starts; a sandbox's time is read",
+    "clock.py": "each deadline that is fired, and what is written down of one that failed; each clock that was missing",
+    "cli/clock.py": "what is due is looked at; what was set aside is tried again",
+    "cli/policies.py": "a version is loaded, or looked at; each case whose clocks are counted anew",
     "gateways.py": "a payment into the ledger; what an order is called, before the network is asked",
     "paying.py": "one try of a refund",
-    "worker.py": "each batch of answers that are forgotten",
+    "worker.py": "each batch of answers that are forgotten; when the next deadline is due; policies written anew",
     "demo/data.py": "the demo's data, all of them or none",
+}
+#: Who may catch whatever is raised, and why. Nobody may do so and say nothing.
+CATCHES_ANYTHING = {
+    "clock.py": "a deadline that fails for whatever reason is written down, and must not keep the next one waiting",
+    "demo/data.py": "files that no case names any more are taken away, and the error goes on",
+    "embedded/server.py": "a start in a thread of its own raises where its result is asked for, and is waited for",
+    "paying.py": "a refund that cannot be settled for a defect of ours goes to people, and the error goes on",
+    "worker.py": "the outermost place that knows which job it was",
 }
 #: Who may take back what was written, and why. To commit is nobody's: `with sessions.begin()` does.
 TAKES_BACK = {"api/actions.py": "a rehearsal is done for real and undone, inside the request's own transaction"}
@@ -400,6 +464,50 @@ def test_transactions_begin_at_the_doors_and_nowhere_else() -> None:
     assert found == BEGINS_A_TRANSACTION.keys()
     assert all("begin" not in _calls(_nodes(path)) for path in FILES if _name(path).startswith("operations/"))
     assert "begin" not in _calls(_nodes(PACKAGE / "docket.py"))
+
+
+def _catches_anything(tree: Iterator[ast.AST]) -> Iterator[ast.ExceptHandler | ast.withitem]:
+    """Every handler that takes any exception there is, and every `suppress` of the same kind."""
+    broad = {"Exception", "BaseException"}
+    for node in tree:
+        if isinstance(node, ast.ExceptHandler):
+            named = node.type.elts if isinstance(node.type, ast.Tuple) else [node.type]
+            if any(one is None or _dotted(one) in broad for one in named):
+                yield node
+        if isinstance(node, ast.withitem) and isinstance(node.context_expr, ast.Call):
+            called = node.context_expr
+            if _dotted(called.func).endswith("suppress") and broad & {_dotted(one) for one in called.args}:
+                yield node
+
+
+def _is_silent(found: ast.ExceptHandler | ast.withitem) -> bool:
+    """Whether what was caught is neither raised again nor handed to somebody."""
+    if isinstance(found, ast.withitem):
+        return True
+    inner = [node for statement in found.body for node in ast.walk(statement)]
+    return not any(isinstance(node, ast.Raise) for node in inner) and not any(
+        isinstance(node, ast.Name) and node.id == found.name for node in inner
+    )
+
+
+def test_whatever_is_raised_is_caught_where_there_is_a_reason_and_never_in_silence() -> None:
+    found = {_name(path): list(_catches_anything(_nodes(path))) for path in FILES}
+    assert {name for name, caught in found.items() if caught} == CATCHES_ANYTHING.keys()
+    assert [name for name, caught in found.items() if any(_is_silent(one) for one in caught)] == []
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        "try:\n    act()\nexcept Exception:\n    pass",
+        "try:\n    act()\nexcept:\n    log('failed')",
+        "try:\n    act()\nexcept (ValueError, BaseException) as error:\n    return None",
+        "with contextlib.suppress(Exception):\n    act()",
+    ],
+)
+def test_swallowing_whatever_is_raised_would_be_seen(planted: str) -> None:
+    [found] = _catches_anything(ast.walk(ast.parse(planted)))
+    assert _is_silent(found)
 
 
 #: The state of a case, and what only the docket derives from it.

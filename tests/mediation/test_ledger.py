@@ -5,6 +5,8 @@ from __future__ import annotations
 import signal
 import threading
 import uuid
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import psycopg
@@ -15,7 +17,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from mediation import paying
 from mediation.gateways import LedgerGateway
 from mediation.models import Case, LedgerEntry, Order, Refund
-from mediation.operations import refunds
+from mediation.operations import ledger, refunds
 from tests.mediation.story import decision, money
 from tests.mediation.worker_process import LEDGER_MOMENTS, WorkerProcess, environment
 
@@ -101,7 +103,7 @@ def test_a_second_writing_is_impossible(shared):
     case = shared.at("refunded")
     _, _, refund = row(shared, case)
     with pytest.raises(IntegrityError), shared.services.sessions.begin() as session:
-        refunds.enter_in_ledger(session, refund, {"seller:x": 12_900}, "x", shared.services.clock())
+        ledger.enter(session, refund, {"seller:x": 12_900}, "x", shared.services.clock())
     assert len(movements(shared, case)) == 2
 
 
@@ -112,7 +114,7 @@ def test_movements_that_do_not_sum_to_zero_are_refused_at_the_commit(shared, amo
     case = shared.at("refund")
     _, _, refund = row(shared, case)
     with pytest.raises(IntegrityError, match="sum to zero"), shared.services.sessions.begin() as session:
-        refunds.enter_in_ledger(session, refund, amounts, "x", shared.services.clock())
+        ledger.enter(session, refund, amounts, "x", shared.services.clock())
     assert movements(shared, case) == {}
 
 
@@ -200,7 +202,7 @@ def test_a_refund_that_cannot_be_settled_hinders_no_other_and_goes_to_a_senior_i
     _, _, refund = row(shared, stuck)
     with shared.services.sessions.begin() as session:
         # Somebody else's movement under its key: the ledger refuses ours, and with it the settling.
-        refunds.enter_in_ledger(session, refund, {"seller:x": 12_900}, "x", shared.services.clock())
+        ledger.enter(session, refund, {"seller:x": 12_900}, "x", shared.services.clock())
     for each in paying.due(shared.services):
         if each == refund.id:
             with pytest.raises(IntegrityError):
@@ -212,8 +214,9 @@ def test_a_refund_that_cannot_be_settled_hinders_no_other_and_goes_to_a_senior_i
     with shared.services.sessions.begin() as session:
         long_ago = "UPDATE refunds SET tries_since = now() - interval '25 hours', next_try_at = now() WHERE id = :id"
         session.execute(text(long_ago), {"id": refund.id})
+    giving_up = replace(shared.services.settings, refund_give_up_after=timedelta(hours=24))
     with pytest.raises(IntegrityError):
-        paying.pay(shared.services, LedgerGateway(), refund.id)
+        paying.pay(replace(shared.services, settings=giving_up), LedgerGateway(), refund.id)
     found, order, failed = row(shared, stuck)
     assert (found.state, found.escalation_reason, failed.status) == ("escalated", "refund_failed", "failed")
     assert order.reserved_minor == 12_900
@@ -224,15 +227,15 @@ def test_pauses_grow_and_the_last_try_falls_on_the_end_of_all_tries(shared):
     case = shared.at("refund")
     refund = row(shared, case)[2]
     pause = settings.gateway_timeout + settings.refund_retry_pause
-    at, pauses = refund.requested_at, []
-    while at < refund.requested_at + settings.refund_give_up_after:
+    at, pauses, give_up_after = refund.requested_at, [], timedelta(hours=24)
+    while at < refund.requested_at + give_up_after:
         with services.sessions.begin() as session:
-            claimed = refunds.claim(session, refund.id, "http", at, pause, give_up_after=settings.refund_give_up_after)
+            claimed = refunds.claim(session, refund.id, "http", at, pause, give_up_after=give_up_after)
             pauses.append(claimed.next_try_at - at)
         at += pauses[-1]
     assert pauses[:4] == [pause, 2 * pause, 4 * pause, 8 * pause]
     assert pauses[:-1] == sorted(pauses[:-1]) and max(pauses) == refunds.LONGEST_PAUSE * pause
-    assert at == refund.requested_at + settings.refund_give_up_after
+    assert at == refund.requested_at + give_up_after
     with services.sessions.begin() as session:
         session.execute(text("UPDATE refunds SET next_try_at = 'infinity' WHERE id = :id"), {"id": refund.id})
 

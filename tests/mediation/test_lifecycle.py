@@ -11,7 +11,7 @@ from werkzeug.test import TestResponse
 
 from mediation.auth import issue_token
 from mediation.operations import refunds
-from tests.mediation.story import CHAT, NOTHING_GRANTED, Story, decision, money, order
+from tests.mediation.story import ADDRESS, CHAT, NOTHING_GRANTED, PARCEL, Story, decision, money, order
 
 PAID = 12_900
 ABOVE = 50_001
@@ -68,16 +68,32 @@ def _another(story: Story, order_id: str, *, paid: int, amount: int, line: str =
     return story.post("platform", "/cases", body)
 
 
+def _remedy(kind: str, amount: int, **more: Any) -> dict[str, Any]:
+    """A remedy as the API answers it: one that pays `amount` as a refund, unless `more` says otherwise."""
+    return {
+        "kind": kind,
+        "amount": money(amount),
+        "freight_bearer": None,
+        "return_required": False,
+        "purposes": {"refund": money(amount)} if amount else {},
+        "in_place": None,
+        **more,
+    }
+
+
 # --- agreeing ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("state", ["seller_notified", "negotiating", "seller_refused", "under_review", "escalated"])
+@pytest.mark.parametrize(
+    "state",
+    ["seller_notified", "negotiating", "proposed", "seller_refused", "under_review", "awaiting_evidence", "escalated"],
+)
 def test_agreeing_reserves_what_was_asked_and_pays_it_back(shared: Story, state: str) -> None:
     case = shared.at(state)
     assert _held(shared, case) == (PAID, 0, 0)
     agreed = shared.do("seller", case, "agree")
     assert (agreed["state"], agreed["stage"], agreed["outcome"]) == ("refund", "execution", "settled")
-    assert agreed["remedy"] == {"kind": "refund", "amount": money(PAID), "freight_bearer": None}
+    assert (agreed["remedy"], agreed["legs"]) == (_remedy("refund", PAID), ["refund"])
     assert (agreed["waiting_on"], agreed["queue"], agreed["escalation_reason"]) == ("platform", None, None)
     assert _held(shared, case) == (PAID, PAID, 0)
     [refund] = _items(shared, case, "refunds")
@@ -85,6 +101,7 @@ def test_agreeing_reserves_what_was_asked_and_pays_it_back(shared: Story, state:
     shared.pay()
     paid = _case(shared, case)
     assert (paid["state"], paid["waiting_on"], paid["view"]) == ("refunded", None, "resolved")
+    assert (paid["legs"], paid["deadlines"], paid["deadline"]) == ([], [], None)
     assert paid["closed_at"] is not None
     assert _held(shared, case) == (PAID, 0, PAID)
     [refund] = _items(shared, case, "refunds")
@@ -115,6 +132,13 @@ def test_agreeing_while_a_decision_waits_voids_it(shared: Story) -> None:
     assert _held(shared, case) == (60_000, 60_000, 0)
 
 
+def test_agreeing_ends_what_was_asked_for_and_nobody_defaults_by_it(shared: Story) -> None:
+    case = shared.at("awaiting_evidence")
+    shared.do("seller", case, "agree")
+    [asked] = _items(shared, case, "evidence-requests", "buyer")
+    assert (asked["status"], [item["status"] for item in asked["items"]]) == ("ended", ["ended", "ended"])
+
+
 def test_an_agreement_is_neither_given_twice_nor_taken_back(shared: Story) -> None:
     case = shared.at("refund")
     _refused(shared.act("seller", case, "agree"), 409, "wrong_state")
@@ -127,9 +151,12 @@ def test_a_compensation_that_is_agreed_is_paid_as_one(shared: Story) -> None:
     body["claims"][0] |= {"request": "compensation", "amount": money(500)}
     case = shared.post("platform", "/cases", body).get_json()["id"]
     shared.do("platform", case, "notify_seller")
-    assert shared.do("seller", case, "agree")["remedy"]["kind"] == "compensation"
+    assert shared.do("seller", case, "agree")["remedy"] == _remedy(
+        "compensation", 500, purposes={"compensation": money(500)}
+    )
     [refund] = _items(shared, case, "refunds")
     assert (refund["purpose"], refund["amount"]) == ("compensation", money(500))
+    assert _held(shared, case) == (PAID, 0, 0), "what is paid beside the price takes nothing from what was paid"
 
 
 # --- offers ------------------------------------------------------------------------------------------------------
@@ -144,7 +171,7 @@ def test_accepting_an_offer_pays_the_sum_that_was_offered(shared: Story) -> None
     _offer(shared, "seller", case, 4_321, note="a third?")
     accepted = shared.do("buyer", case, "accept_offer")
     assert (accepted["state"], accepted["outcome"]) == ("refund", "settled")
-    assert accepted["remedy"] == {"kind": "partial_refund", "amount": money(4_321), "freight_bearer": None}
+    assert (accepted["remedy"], accepted["legs"]) == (_remedy("partial_refund", 4_321), ["refund"])
     assert _held(shared, case) == (PAID, 4_321, 0)
     shared.pay()
     assert _held(shared, case) == (PAID, 0, 4_321)
@@ -210,6 +237,12 @@ def test_a_declined_offer_leads_to_refusal_and_new_offers_still_count(shared: St
         ({"remedy": "refund", "amount": money(PAID + 1)}, "amount.amount"),
         ({"remedy": "refund", "amount": money(5, "USD")}, "amount.currency"),
         ({"remedy": "none", "amount": money(5)}, "remedy"),
+        ({"remedy": "refund"}, "amount"),
+        ({"remedy": "compensation"}, "amount"),
+        ({"remedy": "return_and_refund"}, "amount"),
+        ({"remedy": "exchange", "amount": money(5)}, "amount"),
+        ({"remedy": "reship", "amount": money(5)}, "amount"),
+        ({"remedy": "repair", "amount": money(5)}, "amount"),
     ],
 )
 def test_an_offer_that_cannot_be_kept_is_refused(shared: Story, body: dict[str, Any], field: str) -> None:
@@ -618,14 +651,33 @@ def test_an_appeal_names_exhibits_that_are_on_file(shared: Story, label: str) ->
 
 
 @pytest.mark.parametrize(
-    "state", ["opened", "seller_notified", "negotiating", "seller_refused", "under_review", "escalated", "pending"]
+    "state",
+    [
+        "opened",
+        "seller_notified",
+        "negotiating",
+        "proposed",
+        "seller_refused",
+        "awaiting_return",
+        "awaiting_inspection",
+        "awaiting_performance",
+        "performed",
+        "under_review",
+        "awaiting_evidence",
+        "escalated",
+        "pending",
+        "suspended",
+    ],
 )
 def test_the_buyer_withdraws_until_a_decision_is_issued(shared: Story, state: str) -> None:
     case = shared.at(state, paid=ABOVE)
     closed = shared.do("buyer", case, "withdraw")
     assert (closed["state"], closed["outcome"], closed["waiting_on"]) == ("closed", "withdrawn", None)
-    assert closed["actions"] == []
+    assert (closed["actions"], closed["legs"], closed["deadlines"]) == ([], [], [])
+    assert closed["suspension"] is None
     assert _held(shared, case) == (ABOVE, 0, 0)
+    asked = _items(shared, case, "evidence-requests")
+    assert all(one["status"] == "ended" for one in [*asked, *(item for one in asked for item in one["items"])])
     assert all(one["status"] == "void" for one in [*_items(shared, case, "offers"), *_items(shared, case, "decisions")])
     # The line is free again.
     assert _another(shared, closed["order"]["id"], paid=ABOVE, amount=100).status_code == 201
@@ -665,6 +717,7 @@ def test_several_claims_are_each_disposed_of(shared: Story) -> None:
         {"kind": "refund", "amount": money(4_000)},
         {"kind": "none", "amount": money(0)},
     ]
+    assert decided["remedy"]["return_required"] is False
     for who in ("buyer", "seller"):
         shared.do(who, case, "accept_decision")
     assert _held(shared, case) == (9_000, 4_000, 0)
@@ -735,6 +788,47 @@ FINDING = {"issue": "When was it sent?", "burden": "seller", "finding": "not_pro
         ({"findings": [{**FINDING, "relied_on": [{"exhibit": "S-7"}]}]}, "findings.0.relied_on.0.exhibit"),
         ({"findings": [{**FINDING, "rejected": [{"exhibit": "B-7", "why": "x"}]}]}, "findings.0.rejected.0.exhibit"),
         ({"reasons": "  "}, "reasons"),
+        ({"remedy": {"kind": "exchange"}}, "liability"),
+        ({"remedy": {"kind": "exchange", "amount": money(PAID)}}, "remedy.amount"),
+        ({"remedy": {"kind": "reship", "amount": money(PAID)}}, "remedy.amount"),
+        ({"remedy": {"kind": "return_and_refund"}, "liability": []}, "remedy.amount"),
+        (
+            {
+                "remedy": {
+                    "kind": "refund",
+                    "amount": money(PAID - 900),
+                    "freight": money(900),
+                    "freight_bearer": "seller",
+                }
+            },
+            "remedy.freight",
+        ),
+        (
+            {"remedy": {"kind": "return_and_refund", "amount": money(PAID - 900), "freight": money(900)}},
+            "remedy.freight_bearer",
+        ),
+        (
+            {
+                "remedy": {
+                    "kind": "return_and_refund",
+                    "amount": money(PAID - 900),
+                    "freight": money(900),
+                    "freight_bearer": "buyer",
+                }
+            },
+            "remedy.freight_bearer",
+        ),
+        (
+            {
+                "remedy": {
+                    "kind": "return_and_refund",
+                    "amount": money(PAID - 900),
+                    "freight": money(900, "USD"),
+                    "freight_bearer": "seller",
+                }
+            },
+            "remedy.freight.currency",
+        ),
     ],
 )
 def test_a_decision_that_does_not_hold_together_is_refused(shared: Story, more: dict[str, Any], field: str) -> None:
@@ -742,6 +836,16 @@ def test_a_decision_that_does_not_hold_together_is_refused(shared: Story, more: 
     _refused(shared.act("mediator", case, "decide", decision() | more), 422, "invalid_body", field)
     assert _items(shared, case, "decisions") == []
     assert _held(shared, case) == (PAID, 0, 0)
+
+
+def test_a_default_that_is_not_on_file_cannot_be_cited(shared: Story) -> None:
+    case = shared.at("under_review")
+    cited = {**FINDING, "defaults": [{"request": str(uuid.UUID(int=7)), "side": "seller"}]}
+    body = decision() | {"findings": [cited]}
+    _refused(shared.act("mediator", case, "decide", body), 422, "default_not_on_file", "findings.0.defaults.0")
+    chinese = shared.act("mediator", case, "decide", body, **{"Accept-Language": "zh-CN"}).get_json()
+    assert "逾期未举证" in chinese["detail"]
+    assert _items(shared, case, "decisions") == []
 
 
 def test_a_decision_above_what_was_paid_is_refused(shared: Story) -> None:
@@ -923,40 +1027,334 @@ def test_an_order_keeps_its_parties_its_currency_and_its_disputed_lines(shared: 
     _refused(_put(shared, order_id, PAID, lines=dollars, paid=money(PAID, "USD")), 409, "order_conflict")
 
 
-# --- what is not offered yet -------------------------------------------------------------------------------------
+# --- goods that go back, and remedies in kind ---------------------------------------------------------------------
+
+IN_KIND = ["exchange", "reship", "repair"]
+#: What each request leads to when it is granted in full: the legs, what is paid, what goes back if it is not performed.
+GRANTED = {
+    "return_and_refund": (["return", "refund"], PAID, 0),
+    "exchange": (["return", "performance"], 0, PAID),
+    "reship": (["performance"], 0, PAID),
+    "repair": (["return", "performance"], 0, PAID),
+}
+#: The state in which each leg is done.
+STATE_OF_LEG = {"return": "awaiting_return", "performance": "awaiting_performance", "refund": "refund"}
 
 
-@pytest.mark.parametrize("request_", ["return_and_refund", "exchange", "reship", "repair"])
-def test_a_request_that_needs_missing_states_is_refused_by_name(shared: Story, request_: str) -> None:
-    body = shared.case_body()
-    body["claims"][0]["request"] = request_
-    told = _refused(shared.post("platform", "/cases", body), 422, "not_offered_yet", "claims.0.request")
-    assert request_ in told["detail"]
-    found = shared.get("platform", f"/orders/{body['order']['id']}")
-    assert found.status_code == 404, "the order of a case that was refused is not on file"
+def _go_through(story: Story, case: str, legs: list[str]) -> str:
+    """Do every leg in its turn, and check that the case stands where the leg is done; the last state."""
+    for n, leg in enumerate(legs):
+        found = _case(story, case)
+        assert (found["state"], found["legs"]) == (STATE_OF_LEG[leg], legs[n:])
+        if leg == "return":
+            story.do("buyer", case, "ship_return", PARCEL)
+            story.do("seller", case, "confirm_return")
+        elif leg == "performance":
+            story.do("seller", case, "perform", PARCEL)
+            story.do("buyer", case, "confirm_performance")
+        else:
+            story.pay()
+    return story.state(case)
 
 
-@pytest.mark.parametrize("kind", ["return_and_refund", "exchange", "reship", "repair"])
-def test_a_remedy_that_needs_missing_states_is_refused_by_name(shared: Story, kind: str) -> None:
+@pytest.mark.parametrize("asked", GRANTED)
+def test_a_request_that_is_agreed_to_goes_through_its_legs_to_its_end(shared: Story, asked: str) -> None:
+    legs, amount, in_place = GRANTED[asked]
+    case = shared.at("seller_notified", request=asked)
+    agreed = shared.do("seller", case, "agree", {"return_address": ADDRESS} if "return" in legs else None)
+    assert (agreed["legs"], agreed["outcome"]) == (legs, "settled")
+    assert agreed["remedy"] == _remedy(
+        asked, amount, return_required="return" in legs, in_place=money(in_place) if in_place else None
+    )
+    assert _held(shared, case) == (PAID, PAID, 0), "the price is held, for it goes back if nothing else does"
+    assert _items(shared, case, "refunds") == [], "nothing is paid before its leg has come"
+    assert _go_through(shared, case, legs) == ("refunded" if amount else "closed")
+    assert _held(shared, case) == ((PAID, 0, PAID) if amount else (PAID, 0, 0))
+    assert _case(shared, case)["legs"] == []
+
+
+@pytest.mark.parametrize("kind", GRANTED)
+def test_a_remedy_that_is_decided_goes_through_its_legs_to_its_end(shared: Story, kind: str) -> None:
+    legs, amount, in_place = GRANTED[kind]
     case = shared.at("under_review")
-    body = decision(remedy={"kind": kind, "amount": money(PAID)})
-    _refused(shared.act("mediator", case, "decide", body), 422, "not_offered_yet", "remedy.kind")
-    offered = {"remedy": kind, "amount": money(100)}
-    _refused(shared.act("seller", shared.at("seller_notified"), "offer", offered), 422, "not_offered_yet", "remedy")
+    remedy = {"kind": kind} | ({"amount": money(amount)} if amount else {})
+    body = decision(
+        remedy=remedy,
+        liability=[{"party": "seller", "amount": money(amount)}] if amount else [],
+        **({"return_address": ADDRESS} if "return" in legs else {}),
+    )
+    decided = shared.do("mediator", case, "decide", body)
+    assert (decided["state"], decided["legs"]) == ("decided", [])
+    assert decided["remedy"] == _remedy(
+        kind, amount, return_required="return" in legs, in_place=money(in_place) if in_place else None
+    )
+    assert _held(shared, case) == (PAID, PAID, 0)
+    for who in ("buyer", "seller"):
+        shared.do(who, case, "accept_decision")
+    assert _go_through(shared, case, legs) == ("refunded" if amount else "closed")
+    assert _held(shared, case) == ((PAID, 0, PAID) if amount else (PAID, 0, 0))
+    [one] = _items(shared, case, "decisions", "buyer")
+    assert (one["remedy"]["kind"], one["status"]) == (kind, "final")
 
 
-def test_a_disposition_that_needs_missing_states_is_refused_by_name(shared: Story) -> None:
+@pytest.mark.parametrize("kind", GRANTED)
+@pytest.mark.parametrize("by", ["seller", "buyer"])
+def test_an_offer_of_goods_is_accepted_and_goes_through_its_legs(shared: Story, by: str, kind: str) -> None:
+    legs, amount, in_place = GRANTED[kind]
+    case = shared.at("seller_refused")
+    to = {"return_address": ADDRESS} if "return" in legs else {}
+    offered = {"remedy": kind} | ({"amount": money(amount)} if amount else {})
+    shared.do(by, case, "offer", offered | (to if by == "seller" else {}))
+    [offer] = _items(shared, case, "offers", "buyer")
+    assert (offer["remedy"]["kind"], offer["remedy"]["amount"]) == (kind, money(amount))
+    other = "buyer" if by == "seller" else "seller"
+    accepted = shared.do(other, case, "accept_offer", to if by == "buyer" else None)
+    assert accepted["remedy"] == _remedy(
+        kind, amount, return_required="return" in legs, in_place=money(in_place) if in_place else None
+    )
+    assert _held(shared, case) == (PAID, PAID, 0)
+    assert _go_through(shared, case, legs) == ("refunded" if amount else "closed")
+
+
+@pytest.mark.parametrize("kind", ["exchange", "repair"])
+def test_what_need_not_come_back_is_exchanged_or_repaired_without_a_return(shared: Story, kind: str) -> None:
+    offered = shared.at("seller_notified")
+    shared.do("seller", offered, "offer", {"remedy": kind, "return_required": False})
+    accepted = shared.do("buyer", offered, "accept_offer")
+    decided = shared.at("under_review")
+    shared.do("mediator", decided, "decide", decision(remedy={"kind": kind, "return_required": False}, liability=[]))
+    shared.do("buyer", decided, "accept_decision")
+    final = shared.do("seller", decided, "accept_decision")
+    for found in (accepted, final):
+        assert (found["state"], found["legs"]) == ("awaiting_performance", ["performance"])
+        assert found["remedy"] == _remedy(kind, 0, in_place=money(PAID))
+
+
+def test_who_gets_the_price_back_returns_the_goods_whatever_is_said(shared: Story) -> None:
+    case = shared.at("seller_notified")
+    body = {"remedy": "return_and_refund", "amount": money(PAID), "return_required": False, "return_address": ADDRESS}
+    shared.do("seller", case, "offer", body)
+    assert shared.do("buyer", case, "accept_offer")["legs"] == ["return", "refund"]
+
+
+def test_two_claims_with_different_remedies_go_through_the_union_of_their_legs(shared: Story) -> None:
+    case = shared.at("under_review", paid=9_000, claims=[4_000, 5_000])
+    body = _disposing(shared, case, 2_000, 0) | {"return_address": ADDRESS}
+    body["dispositions"][1]["remedy"] = {"kind": "exchange"}
+    decided = shared.do("mediator", case, "decide", body)
+    assert decided["remedy"] == _remedy(
+        "refund", 2_000, freight_bearer="seller", return_required=True, in_place=money(5_000)
+    )
+    assert _held(shared, case) == (9_000, 7_000, 0)
+    for who in ("buyer", "seller"):
+        shared.do(who, case, "accept_decision")
+    assert _go_through(shared, case, ["return", "performance", "refund"]) == "refunded"
+    assert _held(shared, case) == (9_000, 0, 2_000)
+
+
+def test_a_disposition_in_kind_names_no_sum(shared: Story) -> None:
     case = shared.at("under_review", paid=9_000, claims=[4_000, 5_000])
     body = _disposing(shared, case, 1_000, 2_000)
     body["dispositions"][1]["remedy"]["kind"] = "exchange"
-    _refused(shared.act("mediator", case, "decide", body), 422, "not_offered_yet", "dispositions.1.remedy.kind")
+    _refused(shared.act("mediator", case, "decide", body), 422, "invalid_body", "dispositions.1.remedy.amount")
+    assert _held(shared, case) == (9_000, 0, 0)
 
 
-def test_a_return_address_is_not_asked_for_yet(shared: Story) -> None:
+def test_a_remedy_in_kind_counts_against_an_authority_with_what_it_is_worth(shared: Story) -> None:
+    """Not performed, it is paid for: who may not order the sum may not order its equal in goods."""
+    case = shared.at("under_review", paid=ABOVE)
+    body = decision(remedy={"kind": "reship"}, liability=[])
+    assert shared.do("mediator", case, "decide", body)["state"] == "escalated"
+    [one] = _items(shared, case, "decisions")
+    assert one["status"] == "pending"
+    approved = shared.do("senior", case, "approve")
+    assert (approved["state"], approved["remedy"]["in_place"]) == ("decided", money(ABOVE))
+    assert _held(shared, case) == (ABOVE, ABOVE, 0)
+
+
+# --- where goods go back to ---------------------------------------------------------------------------------------
+
+
+def _needs_address(story: Story, who: str, action: str, case: str, body: Any = None) -> None:
+    """The action is refused for want of an address, and nothing has come of it."""
+    before = _case(story, case)
+    _refused(story.act(who, case, action, body), 422, "return_address_needed", "return_address")
+    after = _case(story, case)
+    assert (after["version"], after["state"], after["return_address"]) == (before["version"], before["state"], None)
+    assert _held(story, case)[1] == 0
+
+
+def test_a_return_is_neither_agreed_nor_decided_nor_offered_without_an_address(shared: Story) -> None:
+    agreed = shared.at("seller_notified", request="return_and_refund")
+    _needs_address(shared, "seller", "agree", agreed)
+    _needs_address(shared, "seller", "offer", agreed, {"remedy": "exchange"})
+    assert _items(shared, agreed, "offers") == []
+    decided = shared.at("under_review")
+    _needs_address(shared, "mediator", "decide", decided, decision(remedy={"kind": "exchange"}, liability=[]))
+    assert _items(shared, decided, "decisions") == []
+
+
+def test_a_buyer_offers_a_return_without_an_address_and_the_seller_gives_one_in_accepting(shared: Story) -> None:
     case = shared.at("seller_notified")
-    body = {"return_address": {"name": "Kettle House", "line": "1 Harbour Road"}}
-    _refused(shared.act("seller", case, "agree", body), 422, "not_offered_yet", "return_address")
+    shared.do("buyer", case, "offer", {"remedy": "exchange"})
+    _needs_address(shared, "seller", "accept_offer", case)
+    shared.do("seller", case, "accept_offer", {"return_address": ADDRESS})
+    assert _case(shared, case, "buyer")["return_address"] == ADDRESS
+
+
+def test_an_address_given_with_an_offer_is_that_of_the_return_it_leads_to(shared: Story) -> None:
+    case = shared.at("seller_notified")
+    shared.do("seller", case, "offer", {"remedy": "exchange", "return_address": ADDRESS})
+    shared.do("buyer", case, "accept_offer")
+    for who in ("buyer", "seller", "mediator"):
+        assert _case(shared, case, who)["return_address"] == ADDRESS
+
+
+def _of_shop(story: Story, address: Any, shop: str) -> tuple[str, dict[str, str]]:
+    """A case against a shop with this address on file that is to be returned to, and the shop's headers."""
+    body = story.case_body(request="return_and_refund")
+    body["seller"] = {"id": shop, "name": "Another House", "return_address": address}
+    case = story.post("platform", "/cases", body).get_json()["id"]
+    story.do("platform", case, "notify_seller")
+    token = issue_token(story.services.settings, subject="clerk", role="seller", acts_for=shop, marketplace="demo")
+    return case, {"Authorization": f"Bearer {token}"}
+
+
+def test_the_sellers_own_address_on_file_serves_unless_another_is_given(shared: Story) -> None:
+    own = {"name": "Own House", "line": "2 Quay"}
+    for given, wanted in ((None, own), (ADDRESS, ADDRESS)):
+        case, clerk = _of_shop(shared, own, "shop-with-address")
+        body = {} if given is None else {"return_address": given}
+        agreed = shared.client.post(f"/v1/cases/{case}/actions/agree", json=body, headers=clerk)
+        assert (agreed.status_code, agreed.get_json()["state"]) == (200, "awaiting_return")
+        assert _case(shared, case, "buyer")["return_address"] == wanted
+
+
+def test_an_address_stands_in_the_docket_apart_so_that_it_can_be_erased_alone(shared: Story) -> None:
+    case = shared.at("awaiting_return")
+    entry = _items(shared, case, "docket")[-1]
+    openings = {one["name"]: one["value"] for one in entry["openings"]}
+    assert entry["type"] == "agree"
+    assert openings["return_address"] == {"return_address": ADDRESS}
+    assert ADDRESS["line"] not in str({name: value for name, value in openings.items() if name != "return_address"})
+
+
+@pytest.mark.parametrize(
+    "address", [{}, {"name": "x"}, {"line": "x"}, {"name": "x", "line": "  "}, {"name": "x", "line": "y", "z": 1}, "x"]
+)
+def test_an_address_that_says_too_little_is_refused(shared: Story, address: Any) -> None:
+    case = shared.at("seller_notified", request="return_and_refund")
+    told = _refused(shared.act("seller", case, "agree", {"return_address": address}), 422, "invalid_body")
+    assert all(field.startswith("return_address") for field in told["errors"])
     assert shared.state(case) == "seller_notified"
+
+
+# --- what comes back, and what is sent again ----------------------------------------------------------------------
+
+WRONG = {"verdict": "empty_or_different", "statement": "There was a brick in it."}
+
+
+def test_a_return_that_is_disputed_is_reviewed_and_its_money_stays_held(shared: Story) -> None:
+    case = shared.at("awaiting_inspection")
+    disputed = shared.do("seller", case, "dispute_return", WRONG)
+    assert (disputed["state"], disputed["waiting_on"], disputed["legs"]) == ("under_review", "mediator", [])
+    assert _held(shared, case) == (PAID, PAID, 0)
+    entry = _items(shared, case, "docket")[-1]
+    openings = {one["name"]: one["value"] for one in entry["openings"]}
+    assert openings["facts"]["facts"]["verdict"] == "empty_or_different"
+    assert openings["statement"] == {"statement": WRONG["statement"]}
+    shared.do("mediator", case, "decide", NOTHING_GRANTED)
+    assert _held(shared, case) == (PAID, 0, 0), "a new decision takes the place of what was agreed"
+
+
+def test_a_performance_is_confirmed_or_disputed_only_once_it_is_done_and_done_once(shared: Story) -> None:
+    case = shared.at("awaiting_performance")
+    _refused(shared.act("buyer", case, "confirm_performance"), 422, "not_performed")
+    _refused(shared.act("buyer", case, "dispute_performance", WRONG), 422, "not_performed")
+    performed = shared.do("seller", case, "perform", PARCEL)
+    assert (performed["state"], performed["waiting_on"], performed["view"]) == (
+        "awaiting_performance",
+        "buyer",
+        "waiting_other_party",
+    )
+    _refused(shared.act("seller", case, "perform", PARCEL), 422, "already_performed")
+    disputed = shared.do("buyer", case, "dispute_performance", WRONG)
+    assert (disputed["state"], disputed["legs"]) == ("under_review", [])
+    assert _held(shared, case) == (PAID, PAID, 0)
+
+
+def test_a_quarrel_about_how_a_decision_was_carried_out_can_be_appealed_anew(shared: Story) -> None:
+    case = shared.at("under_review")
+    shared.do("mediator", case, "decide", decision(remedy={"kind": "reship"}, liability=[]))
+    shared.do("buyer", case, "appeal", GROUNDS)
+    shared.do("senior", case, "decide", UPHELD)
+    shared.do("seller", case, "perform", PARCEL)
+    shared.do("buyer", case, "dispute_performance", WRONG)
+    shared.do("mediator", case, "decide", decision(9_000))
+    assert _held(shared, case) == (PAID, 9_000, 0)
+    assert shared.do("buyer", case, "appeal", GROUNDS)["state"] == "escalated"
+    _refused(shared.act("buyer", case, "withdraw"), 422, "decision_issued")
+
+
+@pytest.mark.parametrize("verdict", ["received_ok", "fine", ""])
+def test_that_all_is_well_is_no_dispute(shared: Story, verdict: str) -> None:
+    case = shared.at("awaiting_inspection")
+    _refused(shared.act("seller", case, "dispute_return", WRONG | {"verdict": verdict}), 422, "invalid_body", "verdict")
+    assert shared.state(case) == "awaiting_inspection"
+
+
+# --- proposals ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("first", "second"), [("buyer", "seller"), ("seller", "buyer")])
+def test_a_mediators_proposal_binds_once_both_sides_accept_it(shared: Story, first: str, second: str) -> None:
+    case = shared.at("proposed")
+    proposed = _case(shared, case, first)
+    assert (proposed["state"], proposed["waiting_on"], proposed["view"]) == ("negotiating", "both", "action_required")
+    assert _case(shared, case)["assignee"] == "mia", "proposing takes a free case"
+    accepted = shared.do(first, case, "accept_offer")
+    assert (accepted["state"], accepted["waiting_on"], accepted["outcome"]) == ("negotiating", second, None)
+    assert _held(shared, case) == (PAID, 0, 0)
+    for action in ("accept_offer", "decline_offer"):
+        _refused(shared.act(first, case, action), 422, "proposal_accepted")
+    bound = shared.do(second, case, "accept_offer")
+    assert (bound["state"], bound["outcome"], bound["remedy"]) == (
+        "refund",
+        "settled",
+        _remedy("partial_refund", 100),
+    )
+    assert _held(shared, case) == (PAID, 100, 0)
+    [offer] = _items(shared, case, "offers", first)
+    assert (offer["by"], offer["status"], offer["note"]) == ("mediator", "accepted", "half each")
+
+
+@pytest.mark.parametrize("who", ["buyer", "seller"])
+def test_a_proposal_that_one_side_declines_goes_back_to_its_mediator(shared: Story, who: str) -> None:
+    case = shared.at("proposed")
+    other = "seller" if who == "buyer" else "buyer"
+    shared.do(other, case, "accept_offer")
+    declined = shared.do(who, case, "decline_offer")
+    assert (declined["state"], declined["waiting_on"]) == ("under_review", "mediator")
+    assert _case(shared, case)["assignee"] == "mia"
+    assert [one["status"] for one in _items(shared, case, "offers")] == ["declined"]
+    again = shared.do("mediator", case, "propose", {"remedy": "partial_refund", "amount": money(200)})
+    assert again["waiting_on"] == "both", "an acceptance of the last proposal is none of this one"
+
+
+@pytest.mark.parametrize("who", ["buyer", "seller"])
+def test_nothing_is_offered_while_a_proposal_waits_for_its_answers(shared: Story, who: str) -> None:
+    case = shared.at("proposed")
+    body = {"remedy": "partial_refund", "amount": money(500)}
+    _refused(shared.act(who, case, "offer", body), 422, "proposal_open")
+    assert len(_items(shared, case, "offers")) == 1
+
+
+def test_a_proposal_for_a_case_of_a_colleague_is_refused(shared: Story) -> None:
+    case = shared.at("under_review")
+    shared.do("mediator", case, "take")
+    body = {"remedy": "partial_refund", "amount": money(200)}
+    _refused(shared.act("other_mediator", case, "propose", body), 409, "assigned_to_other")
+    assert _items(shared, case, "offers") == []
 
 
 # --- refunds that fail -------------------------------------------------------------------------------------------

@@ -9,6 +9,8 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
+from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from threading import Barrier, Thread
 from typing import Any
@@ -18,13 +20,16 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, select, text
 from sqlalchemy.engine import make_url
 
-from mediation import create_app, migrating, models
+from mediation import clock, create_app, migrating, models
 from mediation.db import APPLICATION_ROLE, LOCK_TIMEOUT_MS, make_engine
-from tests.mediation.conftest import Server, make_services, make_settings
-from tests.mediation.story import CHAT, Story
+from mediation.services import real_time
+from tests.mediation.conftest import Server, load_policies, make_services, make_settings
+from tests.mediation.story import CHAT, PARCEL, WAYS, Story
+from tests.mediation.timed import Hands, TimedStory
+from workflows.states import CaseState
 
 VERSIONS = sorted((migrating.MIGRATIONS / "versions").glob("[0-9]*.py"))
 OURS = {"mediation", "workflows", "evidence", "migrations"}
@@ -53,17 +58,29 @@ def _scripts() -> ScriptDirectory:
 
 
 def _fill(url: str, home: Path) -> Story:
-    """Every table of the application gets rows, all of them over the API."""
-    settings = make_settings(url, home)
+    """Every table of the application gets rows, all of them over the API, and cases stand in every state."""
+    load_policies(url)
+    settings = make_settings(url, home, sandbox=True)
     services = make_services(settings)
     story = Story(create_app(settings, services), services)
     case = story.at("decided")
     assert story.post("seller", f"/cases/{case}/exhibits", CHAT).status_code == 201
     story.do("seller", case, "appeal", {"grounds": "The carrier was late, not us.", "exhibits": ["S-1"]})
-    for state in ("negotiating", "refunded", "closed"):
-        story.at(state)
-    story.post("mediator", "/interests", {"side": "buyer", "party": "buyer-7"})
-    story.post("buyer", f"/cases/{case}/messages", {"text": "Hello?"}, headers={"Idempotency-Key": "once"})
+    for state in WAYS:
+        story.at(state, paid=60_000 if state == "pending" else 12_900)
+    story.failed_refund()
+    story.at("refund")  # once more, because the way to `refunded` pays whatever is due
+    with services.sessions.begin() as session:
+        assert set(session.scalars(select(models.Case.state))) == set(CaseState), "a state without a case in it"
+    order = story.get("platform", f"/cases/{case}").get_json()["order"]["id"]
+    parcel = {**PARCEL, "leg": "outbound", "scans": [{"status": "accepted", "at": "2026-11-02T08:00:00Z"}]}
+    written = [
+        story.post("platform", f"/orders/{order}/tracking", parcel),
+        story.post("mediator", "/interests", {"side": "buyer", "party": "buyer-7"}),
+        story.post("buyer", f"/cases/{case}/messages", {"text": "Hello?"}, headers={"Idempotency-Key": "once"}),
+        story.post("admin", "/sandbox/gateway", {"mode": "pass"}),
+    ]
+    assert all(response.status_code < 300 for response in written), [one.get_json() for one in written]
     services.engine.dispose()
     return story
 
@@ -150,6 +167,170 @@ def test_an_upgrade_of_what_is_up_already_changes_nothing(database: str, tmp_pat
     assert _schema(database) == before
 
 
+# --- what was there before ---------------------------------------------------------------------------------------
+
+#: Where the cases of revision 0002 can stand, and which clocks are to run there: kind, what it fires, for how long.
+CLOCKS: dict[str, set[tuple[str, str | None, timedelta]]] = {
+    "opened": {("notification", "notify_seller", timedelta(hours=1))},
+    "seller_notified": {("response", "request_mediation", timedelta(hours=48))},
+    "negotiating": {
+        ("offer", "expire_offer", timedelta(hours=48)),
+        ("negotiation", "request_mediation", timedelta(days=10)),
+    },
+    "seller_refused": {("mediation_request", "lapse", timedelta(days=7))},
+    "under_review": {("review", "escalate", timedelta(hours=48))},
+    "escalated": {("escalation", "raise_level", timedelta(hours=24))},
+    "pending": {("escalation", "raise_level", timedelta(hours=24))},
+    "decided": {("appeal", "finalise", timedelta(days=7))},
+    "appealed": {("escalation", "raise_level", timedelta(hours=24)), ("appeal", None, timedelta(days=7))},
+    "failed": {("escalation", "raise_level", timedelta(hours=24))},
+    "refund": {("refund", "fail_refund", timedelta(hours=24))},
+    "refunded": set(),
+    "closed": set(),
+}
+#: A remedy as revision 0002 kept it: what was agreed said nothing of freight.
+AS_IT_WAS = text(
+    """
+    UPDATE cases SET remedy = remedy - ARRAY['return_required', 'in_place_minor', 'purposes', 'liability']
+        - CASE outcome WHEN 'settled' THEN ARRAY['freight_bearer'] ELSE ARRAY[]::text[] END
+    WHERE remedy IS NOT NULL
+    """
+)
+
+
+class Before:
+    """Cases as revision 0002 left them, found by the present version; the time is the test's own from then on."""
+
+    def __init__(self, url: str, owner: Engine, home: Path) -> None:
+        services = make_services(make_settings(url, home))
+        story = Story(create_app(services.settings, services), services)
+        self.cases = {
+            state: (story.failed_refund if state == "failed" else partial(story.at, state))(
+                claims=CLAIMED[state], paid=sum(CLAIMED[state])
+            )
+            for state in sorted(CLOCKS, key=lambda state: state == "refund")  # last: `refunded` pays whatever is due
+        }
+        self.at_head = {state: self._read(story, case) for state, case in self.cases.items()}
+        services.engine.dispose()
+        migrating.downgrade(url, "0002")
+        with owner.begin() as connection:
+            assert connection.execute(AS_IT_WAS).rowcount >= 5
+            kept = connection.scalars(text("SELECT DISTINCT jsonb_object_keys(remedy) FROM cases")).all()
+            assert set(kept) == {"kind", "amount_minor", "currency", "freight_bearer"}
+        migrating.upgrade(url)
+        load_policies(url)
+        self.story = TimedStory(make_services(make_settings(url, home)), Hands(real_time() + timedelta(hours=2)))
+
+    @staticmethod
+    def _read(story: Story, case: str) -> dict[str, Any]:
+        found: dict[str, Any] = story.get("senior", f"/cases/{case}").get_json()
+        return found
+
+    def read(self, state: str) -> dict[str, Any]:
+        return self._read(self.story, self.cases[state])
+
+    def close(self) -> None:
+        self.story.services.engine.dispose()
+
+
+#: What a case says after the change of versions as it said it before.
+KEPT = ("state", "stage", "waiting_on", "queue", "remedy", "outcome", "claims", "level", "escalation_reason", "version")
+#: What each of these cases claims, line by line; within a mediator's authority but for the one that waits for approval.
+CLAIMED = {state: [60_000] if state == "pending" else [6_000, 6_900] for state in CLOCKS} | {
+    state: [12_900] for state in ("decided", "appealed")
+}
+
+
+@pytest.fixture
+def before(database: str, owner: Engine, tmp_path: Path) -> Iterator[Before]:
+    found = Before(database, owner, tmp_path)
+    yield found
+    found.close()
+
+
+def test_every_open_case_of_before_gets_its_clocks_once_from_the_day_they_are_started(before: Before) -> None:
+    story, now = before.story, before.story.hands.now
+    for state in CLOCKS:
+        assert before.read(state)["deadlines"] == [], "a clock that nobody started"
+    assert clock.start_missing(story.services) == len([state for state in CLOCKS if CLOCKS[state]])
+    for state, wanted in CLOCKS.items():
+        found = before.read(state)["deadlines"]
+        assert {(one["kind"], one["fires"], datetime.fromisoformat(one["at"]) - now) for one in found} == wanted, state
+        entry = story.entries(before.cases[state])[-1]
+        if wanted:
+            assert entry["type"] == "clock_started", state
+            told = next(one["value"]["deadlines"] for one in entry["openings"] if one["name"] == "deadlines")
+            assert {(one["kind"], one["change"]) for one in told} == {(kind, "started") for kind, *_ in wanted}
+        else:
+            assert entry["type"] != "clock_started", state
+    versions = {state: before.read(state)["version"] for state in CLOCKS}
+    assert clock.start_missing(story.services) == 0
+    assert {state: before.read(state)["version"] for state in CLOCKS} == versions
+
+
+def test_what_the_policies_are_looked_up_by_is_filled_in_claim_by_claim(before: Before, owner: Engine) -> None:
+    with owner.connect() as connection:
+        found = {str(case): matters for case, matters in connection.execute(text("SELECT id, matters FROM cases"))}
+    matter = {"reason": "late_shipment", "request": "refund_only", "category": "home_appliances"}
+    for state, case in before.cases.items():
+        claims = before.at_head[state]["claims"]
+        assert found[case] == [matter] * len(claims), state
+    assert max(len(matters) for matters in found.values()) == 2
+
+
+def test_remedies_and_refunds_of_before_say_of_what_they_consist(before: Before) -> None:
+    with_remedy = 0
+    for state in CLOCKS:
+        now, then = before.read(state), before.at_head[state]
+        assert {name: now[name] for name in KEPT} == {name: then[name] for name in KEPT}, state
+        with_remedy += then["remedy"] is not None
+    assert with_remedy >= 5
+    assert before.read("refund")["legs"] == ["refund"]
+    story = before.story
+    story.pay()
+    assert story.state(before.cases["refund"]) == "refunded"
+    with story.services.engine.connect() as connection:
+        booked = connection.execute(
+            text("SELECT account LIKE 'buyer:%', purpose, amount_minor FROM ledger_entries WHERE case_id = :case"),
+            {"case": uuid.UUID(before.cases["refund"])},
+        )
+        assert {tuple(row) for row in booked} == {(False, "liability", -12_900), (True, "refund", 12_900)}
+
+
+def test_an_appeal_that_could_still_be_made_can_still_be_made_once_clocks_run(before: Before) -> None:
+    story, grounds = before.story, {"grounds": "We were not heard either."}
+    clock.start_missing(story.services)
+    story.hands.move(days=6, hours=23)
+    # The seller has appealed already; nobody has appealed against the other decision.
+    assert story.act("buyer", before.cases["appealed"], "appeal", grounds).status_code == 200
+    assert story.do("seller", before.cases["decided"], "appeal", grounds)["state"] == "escalated"
+
+
+def test_every_case_of_before_that_is_left_alone_goes_on_by_itself(before: Before) -> None:
+    story = before.story
+    clock.start_missing(story.services)
+    story.pass_time(days=20)
+    ends = {state: before.read(state)["state"] for state in CLOCKS}
+    assert ends == {
+        "opened": "escalated",
+        "seller_notified": "escalated",
+        "negotiating": "escalated",
+        "seller_refused": "closed",
+        "under_review": "escalated",
+        "escalated": "escalated",
+        "pending": "escalated",
+        "decided": "refunded",
+        "appealed": "escalated",
+        "failed": "escalated",
+        "refund": "refunded",
+        "refunded": "refunded",
+        "closed": "closed",
+    }
+    for state, end in ends.items():
+        if end == "escalated":
+            assert before.read(state)["waiting_on"] == "supervisor", state
+
+
 # --- no drift ----------------------------------------------------------------------------------------------------
 
 
@@ -191,7 +372,17 @@ def test_the_application_may_use_every_table_of_the_models_and_rewrite_none_of_t
     assert granted.keys() == METADATA.tables.keys()
     assert all({"SELECT", "INSERT"} <= privileges for privileges in granted.values())
     assert all("TRUNCATE" not in privileges for privileges in granted.values())
-    for table in ("docket_entries", "exhibit_messages", "ledger_entries", "seals", "appeals", "claims"):
+    for table in (
+        "docket_entries",
+        "exhibit_messages",
+        "ledger_entries",
+        "seals",
+        "appeals",
+        "claims",
+        "notices",
+        "policy_versions",
+        "tracking_scans",
+    ):
         assert granted[table] == {"SELECT", "INSERT"}, table
 
 
@@ -382,7 +573,7 @@ def _ready(story: Story) -> tuple[int, str, str | None]:
 
 def test_the_service_is_ready_only_while_its_database_is_migrated(story: Story, database: str) -> None:
     assert _ready(story) == (200, "ready", None)
-    for revision in ("0001", "base"):
+    for revision in ("0002", "0001", "base"):
         migrating.downgrade(database, revision)
         assert _ready(story) == (503, "not_migrated", "1")
         assert story.client.get("/healthz").status_code == 200

@@ -24,7 +24,7 @@ from evidence.store import BlobStore
 from mediation import create_app, db, paying
 from mediation.gateways import LedgerGateway
 from mediation.models import Case, Decision, DocketEntry, IdempotentAnswer, LedgerEntry, Offer, OpenLine, Order, Refund
-from mediation.operations import messages, negotiation, orders
+from mediation.operations import carrying, holding, messages
 from tests.mediation.story import CHAT, Story, decision, money, order
 
 Call = Callable[[Any], TestResponse]
@@ -386,14 +386,14 @@ def test_paying_for_a_line_and_disputing_it_again_do_not_lock_each_other_out(
     story.do("platform", case, "notify_seller")
     story.do("seller", case, "agree")
     (refund,) = paying.due(story.services)
-    settle, inside, let_go = orders.settle, Event(), Event()
+    settle, inside, let_go = holding.settle, Event(), Event()
 
     def waits(*args: Any) -> None:
         settle(*args)
         inside.set()
         assert let_go.wait(timeout=30)
 
-    monkeypatch.setattr(orders, "settle", waits)
+    monkeypatch.setattr(holding, "settle", waits)
     with ThreadPoolExecutor(2) as pool:
         paid = pool.submit(paying.pay, story.services, LedgerGateway(), refund)
         try:
@@ -519,18 +519,19 @@ def test_an_agreement_killed_after_the_money_was_reserved_leaves_no_money_reserv
     shared: Story, server: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     case = shared.at("seller_notified")
-    pay = negotiation._pay
+    hold = carrying.hold
 
     def dies(session: Any, *args: Any) -> None:
-        pay(session, *args)
+        hold(session, *args)
         session.flush()
         _kill_own_connection(server, session)
 
-    monkeypatch.setattr(negotiation, "_pay", dies)
+    monkeypatch.setattr(carrying, "hold", dies)
     require_busy(shared.act("seller", case, "agree"))
     monkeypatch.undo()
     shown = shared.get("platform", f"/orders/{ordered(shared, case)}").get_json()
     assert (shown["reserved"], shared.state(case)) == (money(0), "seller_notified")
+    assert [one["kind"] for one in shared.get("seller", f"/cases/{case}").get_json()["deadlines"]] == ["response"]
     assert count(shared, Refund, Refund.case_id == uuid.UUID(case)) == 0
     shared.do("seller", case, "agree")
 

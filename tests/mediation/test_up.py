@@ -26,12 +26,15 @@ from mediation.embedded import EmbeddedServer, postmaster, running
 from mediation.supervision import children
 from mediation.supervision.children import Child
 from mediation.supervision.errors import CannotRun
+from tests.mediation.story import money, order
 from workflows.states import TOKEN_ROLES
 
 PATIENCE = 30.0  # seconds: far above what anything here takes
 MEDIATION = [sys.executable, "-c", "from mediation.cli import main; main()"]
 CLEAN = {
-    name: value for name, value in os.environ.items() if name not in {"DATABASE_URL", "MEDIATION_HOME", "PORT", "HOST"}
+    name: value
+    for name, value in os.environ.items()
+    if name not in {"DATABASE_URL", "MEDIATION_HOME", "PORT", "HOST", "SANDBOX", "POLICY_FILE", "CLOCK_WORKERS"}
 }
 
 
@@ -192,6 +195,39 @@ def test_it_answers_prints_what_is_needed_and_ends_without_a_trace_on_sigterm(
     assert postgres(home) is None, up.output
 
 
+def test_the_worker_fires_what_falls_due_and_a_sandbox_brings_it_forward(home: Path, start: Callable[..., Up]) -> None:
+    """Nobody lifts a finger but to open the case and to let the time pass."""
+    up = start(env={"SANDBOX": "1"}).until_ready()
+    tokens = dict(re.findall(r"^  (\w+) +\S+ +(ey\S+)$", up.output, re.MULTILINE))
+
+    def call(who: str, method: str, path: str, body: object = None) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {tokens[who]}"}
+        return httpx.request(method, f"{up.address}/v1{path}", json=body, headers=headers, trust_env=False, timeout=60)
+
+    line = {
+        "line_id": "1",
+        "reason": "not_shipped",
+        "request": "refund_only",
+        "amount": money(12_900),
+        "statement": "?",
+    }
+    parties = {"buyer": {"id": "b-1"}, "seller": {"id": "s-1"}}
+    opened = call("platform", "POST", "/cases", {"order": order("UP-1"), **parties, "claims": [line]})
+    assert opened.status_code == 201, opened.text
+    case = f"/cases/{opened.json()['id']}"
+
+    def state() -> str:
+        return str(call("mediator", "GET", case).json()["state"])
+
+    wait_until(lambda: state() == "seller_notified", "the worker told the seller", lambda: up.output)
+    moved = call("admin", "POST", "/sandbox/clock", {"advance": "PT49H"})
+    assert moved.status_code == 200, moved.text
+    wait_until(lambda: state() == "refunded", "silence was taken for consent and paid", lambda: up.output)
+    told = call("mediator", "GET", f"{case}/docket").json()["items"]
+    assert [entry["type"] for entry in told] == ["open", "notify_seller", "agree", "settle_refund"]
+    assert up.end(signal.SIGTERM) == 0, up.output
+
+
 def test_killed_it_leaves_no_child_and_the_next_start_finds_its_data_and_ends_everything(
     home: Path, start: Callable[..., Up]
 ) -> None:
@@ -240,7 +276,7 @@ def test_each_part_that_dies_is_started_again_and_the_home_and_port_stay_its_own
     worker, api, server = up.child("mediation.worker"), up.child("mediation.serve"), postmaster.find(home / "postgres")
     assert server is not None
     worker.kill()
-    wait_until(lambda: up.output.count('"child": "worker"') >= 3, "the worker was started again", lambda: up.output)
+    wait_until(lambda: up.output.count('"child":"worker"') >= 3, "the worker was started again", lambda: up.output)
     api.kill()
     wait_until(lambda: "API" in up.output.partition("child_died")[2], "the API's death was said", lambda: up.output)
     wait_until(lambda: answers(up.address), "the API answered again", lambda: up.output)
@@ -259,6 +295,21 @@ def test_a_port_that_is_taken_is_named_with_the_way_out(home: Path, start: Calla
         up = start("--port", port)
         assert up.process.wait(PATIENCE) == 1
         assert re.search(rf"Error: Port {port} .* is taken.*--port", up.output)
+    assert postgres(home) is None
+
+
+@pytest.mark.parametrize("text", [None, "rows = [", "name = '\ud800'"], ids=["not there", "not TOML", "not UTF-8"])
+def test_a_policy_file_that_cannot_be_used_is_told_in_one_line_before_anything_is_served(
+    home: Path, start: Callable[..., Up], tmp_path: Path, text: str | None
+) -> None:
+    file = tmp_path / "rules.toml"
+    if text is not None:
+        file.write_bytes(text.encode(errors="surrogatepass"))
+    up = start(env={"POLICY_FILE": str(file)})
+    assert up.process.wait(PATIENCE) == 2, up.output
+    assert up.output.splitlines()[-1].startswith(f"Error: POLICY_FILE: {file}"), up.output
+    assert "Traceback" not in up.output
+    assert "child_started" not in up.output
     assert postgres(home) is None
 
 
@@ -292,6 +343,8 @@ def test_a_child_that_keeps_dying_is_given_up(monkeypatch: pytest.MonkeyPatch) -
     ("env", "code", "said"),
     [
         ({"PORT": "many"}, 2, "PORT"),
+        ({"SANDBOX": "maybe"}, 2, "SANDBOX"),
+        ({"CLOCK_WORKERS": "0"}, 2, "CLOCK_WORKERS"),
         ({"DATABASE_URL": "mysql://x"}, 2, "DATABASE_URL: must be a postgresql:// URL"),
         ({"MEDIATION_HOME": "/dev/null/home"}, 2, "MEDIATION_HOME: the folder /dev/null/home cannot be used"),
         ({"TOKEN_KEY": "/dev/null/key", "PORT": "0"}, 2, "TOKEN_KEY: /dev/null/key cannot be used"),

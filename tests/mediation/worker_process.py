@@ -114,7 +114,7 @@ def moments() -> dict[str, Callable[[], None]]:
     import httpx
 
     from mediation import gateways, paying
-    from mediation.operations import refunds
+    from mediation.operations import ledger, refunds
 
     return {
         "before the claim is committed": lambda: _dies_after(refunds, "claim"),
@@ -123,7 +123,7 @@ def moments() -> dict[str, Callable[[], None]]:
         "after the answer, before it is applied": lambda: _dies_before(paying, "_apply"),
         "while it is applied, before the commit": lambda: _dies_after(refunds, "settle"),
         "after the commit": lambda: _dies_after(paying, "_apply"),
-        "while the ledger is written, before the commit": lambda: _dies_after(refunds, "enter_in_ledger"),
+        "while the ledger is written, before the commit": lambda: _dies_after(ledger, "enter"),
         "after the ledger is committed": lambda: _dies_before(paying, "_apply"),
         "never": lambda: None,
     }

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from workflows.acts import Act, Actor
 from workflows.states import Role
 
 NOW = datetime(2026, 11, 5, 10, 0, tzinfo=UTC)
+#: The end of an appeal window that is still open, and of one that is over.
+STILL_OPEN, JUST_OVER = NOW + timedelta(days=7), NOW - timedelta(microseconds=1)
 
 
 @dataclass
@@ -32,6 +34,14 @@ class PlainCase:
     accepted_by_seller: bool = False
     appealed_by_buyer: bool = False
     appealed_by_seller: bool = False
+    appeal_until: datetime | None = None
+    proposal_accepted_by_buyer: bool = False
+    proposal_accepted_by_seller: bool = False
+    performed: bool = False
+    evidence_from: str | None = None
+    evidence_of_buyer: bool = False
+    evidence_of_seller: bool = False
+    suspended_from: str | None = None
     buyer_ref: str = "buyer-1"
     seller_ref: str = "shop-17"
 

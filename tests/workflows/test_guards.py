@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from tests.workflows.cases import PlainCase, act
+from tests.workflows.cases import JUST_OVER, NOW, STILL_OPEN, PlainCase, act
+from tests.workflows.life import GRANTED
 from workflows import procedure
 from workflows.acts import Act
-from workflows.refusals import LANGUAGES, Conflict, NotPermitted, Refused
+from workflows.refusals import LANGUAGES, Conflict, NotPermitted, OutOfTime, Refused
 
+DECIDED = {"state": "decided", "decisions_issued": 1, "decided_by": "mia", "appeal_until": STILL_OPEN}
 APPEALED = {
     "state": "escalated",
     "escalation_reason": "appeal",
@@ -19,7 +23,12 @@ APPEALED = {
     "decided_by": "sam",
     "approved_by": "sue",
     "appealed_by_buyer": True,
+    "appeal_until": STILL_OPEN,
 }
+OFFERED = {"state": "negotiating", "offers_made": 1, "open_offer_by": "seller"}
+PROPOSED = {"state": "negotiating", "offers_made": 1, "open_offer_by": "mediator", "assignee": "mia"}
+TO_PERFORM = {"state": "awaiting_performance"}
+PERFORMED = {"state": "awaiting_performance", "performed": True}
 PENDING = {"state": "escalated", "escalation_reason": "amount_over_authority", "pending_decision_by": "mia", "level": 1}
 FAILED = {"state": "escalated", "escalation_reason": "refund_failed", "level": 1}
 COMPLEX = {"state": "escalated", "escalation_reason": "complex", "level": 1}
@@ -100,6 +109,121 @@ REFUSED: dict[str, tuple[str, dict[str, Any], Act, str, type[Refused]]] = {
         "not_assigned_to_you",
         Conflict,
     ),
+    "handing over what another has": (
+        "hand_over",
+        {"state": "under_review", "assignee": "max"},
+        act("mediator"),
+        "not_assigned_to_you",
+        Conflict,
+    ),
+    "handing over what nobody has": ("hand_over", COMPLEX, act("supervisor"), "not_assigned_to_you", Conflict),
+    "proposing in what another has": (
+        "propose",
+        {"state": "under_review", "assignee": "max"},
+        act("mediator"),
+        "assigned_to_other",
+        Conflict,
+    ),
+    "proposing with an interest": (
+        "propose",
+        {"state": "under_review"},
+        act("mediator", interests=MY_SELLER),
+        "interest_declared",
+        NotPermitted,
+    ),
+    "asking for evidence with an interest": (
+        "request_evidence",
+        {"state": "under_review"},
+        act("mediator", interests=MY_BUYER),
+        "interest_declared",
+        NotPermitted,
+    ),
+    "a senior asking for evidence with an interest": (
+        "request_evidence",
+        COMPLEX,
+        act("supervisor", interests=MY_SELLER),
+        "interest_declared",
+        NotPermitted,
+    ),
+    "the one who decided asking for evidence in the appeal": (
+        "request_evidence",
+        APPEALED,
+        act("senior"),
+        "own_decision_appealed",
+        NotPermitted,
+    ),
+    "asking for evidence while a refund's fate is unknown": (
+        "request_evidence",
+        FAILED,
+        act("senior"),
+        "refund_failed",
+        Refused,
+    ),
+    "refunding at once with an interest": (
+        "refund_now",
+        {"state": "seller_notified"},
+        act("mediator", interests=MY_SELLER),
+        "interest_declared",
+        NotPermitted,
+    ),
+    "refunding at once while an appeal is heard": (
+        "refund_now",
+        APPEALED,
+        act("supervisor"),
+        "appeal_pending",
+        Refused,
+    ),
+    "refunding at once while a refund's fate is unknown": (
+        "refund_now",
+        FAILED,
+        act("senior"),
+        "refund_failed",
+        Refused,
+    ),
+    "returning to the mediator with an interest": (
+        "return_to_mediator",
+        COMPLEX,
+        act("senior", interests=MY_BUYER),
+        "interest_declared",
+        NotPermitted,
+    ),
+    "returning to the mediator while a refund's fate is unknown": (
+        "return_to_mediator",
+        FAILED,
+        act("senior"),
+        "refund_failed",
+        Refused,
+    ),
+    "returning their own pending decision to the mediator that they are": (
+        "return_to_mediator",
+        PENDING,
+        act("senior", subject="mia"),
+        "own_decision",
+        NotPermitted,
+    ),
+    "ending what was asked for in an appeal against their own decision": (
+        "end_evidence_request",
+        APPEALED
+        | {"state": "awaiting_evidence", "evidence_from": "escalated", "evidence_of_buyer": True, "decided_by": "mia"},
+        act("mediator"),
+        "own_decision_appealed",
+        NotPermitted,
+    ),
+    "retrying a refund with an interest": (
+        "retry_refund",
+        FAILED,
+        act("senior", interests=MY_BUYER),
+        "interest_declared",
+        NotPermitted,
+    ),
+    "settling elsewhere with an interest": (
+        "settle_elsewhere",
+        FAILED,
+        act("senior", interests=MY_SELLER),
+        "interest_declared",
+        NotPermitted,
+    ),
+    "suspending while a refund's fate is unknown": ("suspend", FAILED, act("mediator"), "refund_failed", Refused),
     "releasing what nobody has": ("release", COMPLEX, act("senior"), "not_assigned_to_you", Conflict),
     "a fourth counter-offer": (
         "offer",
@@ -122,6 +246,60 @@ REFUSED: dict[str, tuple[str, dict[str, Any], Act, str, type[Refused]]] = {
         "own_offer",
         Refused,
     ),
+    "offering while a mediator's proposal is open": ("offer", PROPOSED, act("buyer"), "proposal_open", Refused),
+    "accepting a proposal twice": (
+        "accept_offer",
+        PROPOSED | {"proposal_accepted_by_buyer": True},
+        act("buyer"),
+        "proposal_accepted",
+        Refused,
+    ),
+    "declining a proposal after accepting it": (
+        "decline_offer",
+        PROPOSED | {"proposal_accepted_by_seller": True},
+        act("seller"),
+        "proposal_accepted",
+        Refused,
+    ),
+    "confirming what was not performed": ("confirm_performance", TO_PERFORM, act("buyer"), "not_performed", Refused),
+    "disputing what was not performed": ("dispute_performance", TO_PERFORM, act("buyer"), "not_performed", Refused),
+    "concluding what was not performed": ("conclude_performance", TO_PERFORM, act("clock"), "not_performed", Refused),
+    "performing twice": ("perform", PERFORMED, act("seller"), "already_performed", Refused),
+    "paying in place of what was performed": (
+        "refund_in_place",
+        PERFORMED,
+        act("clock"),
+        "already_performed",
+        Refused,
+    ),
+    "reminding the seller of an offer that the buyer answers": (
+        "remind_seller",
+        OFFERED,
+        act("mediator"),
+        "not_waiting_on_seller",
+        Refused,
+    ),
+    "reminding the seller of a proposal that they accepted": (
+        "remind_seller",
+        PROPOSED | {"proposal_accepted_by_seller": True},
+        act("mediator"),
+        "not_waiting_on_seller",
+        Refused,
+    ),
+    "reminding the seller of what they performed": (
+        "remind_seller",
+        PERFORMED,
+        act("platform"),
+        "not_waiting_on_seller",
+        Refused,
+    ),
+    "reminding the seller of evidence that the buyer owes": (
+        "remind_seller",
+        {"state": "awaiting_evidence", "evidence_from": "under_review", "evidence_of_buyer": True},
+        act("platform"),
+        "not_waiting_on_seller",
+        Refused,
+    ),
     "the seller calling the platform in before any offer": (
         "request_mediation",
         {"state": "seller_refused"},
@@ -130,6 +308,13 @@ REFUSED: dict[str, tuple[str, dict[str, Any], Act, str, type[Refused]]] = {
         Refused,
     ),
     "agreeing while an appeal is heard": ("agree", APPEALED, act("seller"), "appeal_pending", Refused),
+    "agreeing while evidence is awaited in an appeal": (
+        "agree",
+        APPEALED | {"state": "awaiting_evidence", "evidence_from": "escalated", "evidence_of_buyer": True},
+        act("seller"),
+        "appeal_pending",
+        Refused,
+    ),
     "returning an appeal to the mediator": (
         "return_to_mediator",
         APPEALED | {"decided_by": "mia", "approved_by": None},
@@ -145,6 +330,13 @@ REFUSED: dict[str, tuple[str, dict[str, Any], Act, str, type[Refused]]] = {
         "settle_elsewhere",
         COMPLEX,
         act("supervisor"),
+        "refund_not_failed",
+        Refused,
+    ),
+    "a late word of the gateway on a refund that has not failed": (
+        "settle_refund",
+        PENDING,
+        act("gateway"),
         "refund_not_failed",
         Refused,
     ),
@@ -167,21 +359,49 @@ REFUSED: dict[str, tuple[str, dict[str, Any], Act, str, type[Refused]]] = {
     "approving one's own": ("approve", PENDING, act("senior", subject="mia"), "own_decision", NotPermitted),
     "accepting twice": (
         "accept_decision",
-        {"state": "decided", "accepted_by_buyer": True},
+        DECIDED | {"accepted_by_buyer": True},
         act("buyer"),
         "already_accepted",
         Refused,
     ),
     "appealing after accepting": (
         "appeal",
-        {"state": "decided", "accepted_by_seller": True},
+        DECIDED | {"accepted_by_seller": True},
         act("seller"),
         "already_accepted",
         Refused,
     ),
+    "appealing after accepting while the other side's appeal is heard": (
+        "appeal",
+        APPEALED | {"accepted_by_seller": True},
+        act("seller"),
+        "already_accepted",
+        Refused,
+    ),
+    "appealing a moment too late": (
+        "appeal",
+        DECIDED | {"appeal_until": JUST_OVER},
+        act("seller"),
+        "appeal_out_of_time",
+        OutOfTime,
+    ),
+    "appealing a moment too late while the other side's appeal is heard": (
+        "appeal",
+        APPEALED | {"appeal_until": JUST_OVER},
+        act("seller"),
+        "appeal_out_of_time",
+        OutOfTime,
+    ),
+    "appealing where no time for it runs": (
+        "appeal",
+        APPEALED | {"appeal_until": None},
+        act("seller"),
+        "appeal_out_of_time",
+        OutOfTime,
+    ),
     "appealing twice": (
         "appeal",
-        {"state": "decided", "appealed_by_seller": True},
+        DECIDED | {"appealed_by_seller": True},
         act("seller"),
         "already_appealed",
         Refused,
@@ -189,6 +409,20 @@ REFUSED: dict[str, tuple[str, dict[str, Any], Act, str, type[Refused]]] = {
     "appealing twice while the appeal is heard": ("appeal", APPEALED, act("buyer"), "already_appealed", Refused),
     "appealing where nothing was decided": ("appeal", COMPLEX, act("buyer"), "not_under_appeal", Refused),
     "withdrawing after a decision": ("withdraw", APPEALED, act("buyer"), "decision_issued", Refused),
+    "withdrawing while a decided case rests": (
+        "withdraw",
+        DECIDED | {"state": "suspended", "suspended_from": "decided"},
+        act("buyer"),
+        "decision_issued",
+        Refused,
+    ),
+    "withdrawing while a decision is carried out": (
+        "withdraw",
+        {"state": "awaiting_return", "decisions_issued": 1},
+        act("buyer"),
+        "decision_issued",
+        Refused,
+    ),
 }
 
 
@@ -245,6 +479,118 @@ ALLOWED: dict[str, tuple[str, dict[str, Any], Act, str]] = {
         act("mediator"),
         "under_review",
     ),
+    "handing over what one has": (
+        "hand_over",
+        {"state": "under_review", "assignee": "mia"},
+        act("mediator"),
+        "under_review",
+    ),
+    "taking what nobody has": ("take", COMPLEX, act("supervisor"), "escalated"),
+    "proposing in what one has": (
+        "propose",
+        {"state": "under_review", "assignee": "mia"},
+        act("mediator"),
+        "negotiating",
+    ),
+    "asking for evidence in what another has": (
+        "request_evidence",
+        {"state": "under_review", "assignee": "max"},
+        act("mediator"),
+        "awaiting_evidence",
+    ),
+    "somebody else asking for evidence in the appeal": (
+        "request_evidence",
+        APPEALED,
+        act("supervisor"),
+        "awaiting_evidence",
+    ),
+    "somebody else taking the appeal": ("take", APPEALED, act("supervisor"), "escalated"),
+    "refunding at once while a decision waits": ("refund_now", PENDING, act("mediator"), "refund"),
+    "suspending while an appeal is heard": ("suspend", APPEALED, act("senior"), "suspended"),
+    "returning to the mediator while a decision waits": ("return_to_mediator", PENDING, act("senior"), "under_review"),
+    "retrying a refund that failed": ("retry_refund", FAILED, act("senior"), "refund"),
+    "settling elsewhere what failed": ("settle_elsewhere", FAILED, act("supervisor"), "refunded"),
+    "a late word of the gateway on a refund that failed": ("settle_refund", FAILED, act("gateway"), "refunded"),
+    "accepting the other side's offer": ("accept_offer", OFFERED, act("buyer"), "refund"),
+    "declining the other side's offer": ("decline_offer", OFFERED, act("buyer"), "seller_refused"),
+    "countering an open offer": ("offer", OFFERED, act("buyer"), "negotiating"),
+    "accepting a proposal that the other side accepted": (
+        "accept_offer",
+        PROPOSED | {"proposal_accepted_by_buyer": True},
+        act("seller"),
+        "refund",
+    ),
+    "declining a proposal that the other side accepted": (
+        "decline_offer",
+        PROPOSED | {"proposal_accepted_by_buyer": True},
+        act("seller"),
+        "under_review",
+    ),
+    "an acceptance of an earlier proposal, where a party's offer is open": (
+        "accept_offer",
+        OFFERED | {"proposal_accepted_by_buyer": True},
+        act("buyer"),
+        "refund",
+    ),
+    "the seller calling the platform in while a proposal is open": (
+        "request_mediation",
+        PROPOSED,
+        act("seller"),
+        "under_review",
+    ),
+    "performing once": ("perform", TO_PERFORM, act("seller"), "awaiting_performance"),
+    "paying in place of what was not performed": ("refund_in_place", TO_PERFORM, act("clock"), "refund"),
+    "confirming what was performed": ("confirm_performance", PERFORMED, act("buyer"), "refund"),
+    "concluding what was performed": ("conclude_performance", PERFORMED, act("clock"), "refund"),
+    "disputing what was performed": ("dispute_performance", PERFORMED, act("buyer"), "under_review"),
+    "reminding the seller to answer": (
+        "remind_seller",
+        {"state": "seller_notified"},
+        act("platform"),
+        "seller_notified",
+    ),
+    "reminding the seller of the buyer's offer": (
+        "remind_seller",
+        OFFERED | {"open_offer_by": "buyer"},
+        act("mediator"),
+        "negotiating",
+    ),
+    "reminding the seller of a proposal that both have yet to answer": (
+        "remind_seller",
+        PROPOSED,
+        act("mediator"),
+        "negotiating",
+    ),
+    "reminding the seller of a proposal that the buyer accepted": (
+        "remind_seller",
+        PROPOSED | {"proposal_accepted_by_buyer": True},
+        act("mediator"),
+        "negotiating",
+    ),
+    "reminding the seller to perform": ("remind_seller", TO_PERFORM, act("platform"), "awaiting_performance"),
+    "reminding the seller to inspect": (
+        "remind_seller",
+        {"state": "awaiting_inspection"},
+        act("mediator"),
+        "awaiting_inspection",
+    ),
+    "reminding the seller of evidence that both owe": (
+        "remind_seller",
+        {
+            "state": "awaiting_evidence",
+            "evidence_from": "escalated",
+            "evidence_of_buyer": True,
+            "evidence_of_seller": True,
+        },
+        act("platform"),
+        "awaiting_evidence",
+    ),
+    "agreeing while evidence is awaited": (
+        "agree",
+        {"state": "awaiting_evidence", "evidence_from": "under_review", "evidence_of_seller": True},
+        act("seller"),
+        "refund",
+    ),
     "a third counter-offer": (
         "offer",
         {"state": "negotiating", "offers_made": 3, "open_offer_by": "buyer", "counter_offers_seller": 2},
@@ -279,18 +625,38 @@ ALLOWED: dict[str, tuple[str, dict[str, Any], Act, str]] = {
     "approving another's": ("approve", PENDING, act("senior"), "decided"),
     "accepting after the other side": (
         "accept_decision",
-        {"state": "decided", "accepted_by_buyer": True},
+        DECIDED | {"accepted_by_buyer": True},
         act("seller"),
         "decided",
     ),
     "appealing after the other side accepted": (
         "appeal",
-        {"state": "decided", "accepted_by_buyer": True},
+        DECIDED | {"accepted_by_buyer": True},
         act("seller"),
         "escalated",
     ),
+    "appealing after the other side appealed against an earlier decision": (
+        "appeal",
+        DECIDED | {"appealed_by_buyer": True},
+        act("seller"),
+        "escalated",
+    ),
+    "appealing at the last moment": ("appeal", DECIDED | {"appeal_until": NOW}, act("seller"), "escalated"),
+    "the other side appealing at the last moment": (
+        "appeal",
+        APPEALED | {"appeal_until": NOW},
+        act("seller"),
+        "escalated",
+    ),
+    "accepting a decision that one has time to appeal against": ("accept_decision", DECIDED, act("buyer"), "decided"),
     "the other side appealing too": ("appeal", APPEALED, act("seller"), "escalated"),
     "withdrawing before a decision was issued": ("withdraw", PENDING, act("buyer"), "closed"),
+    "withdrawing while a case rests": (
+        "withdraw",
+        {"state": "suspended", "suspended_from": "awaiting_return"},
+        act("buyer"),
+        "closed",
+    ),
     "agreeing while a decision waits": ("agree", PENDING, act("seller"), "refund"),
 }
 
@@ -303,6 +669,140 @@ def test_a_guard_lets_pass_what_its_rule_does_not_mean(what: str) -> None:
     came_from = procedure.fire(case, action, trial)
     assert came_from == given.get("state", "opened")
     assert case.state == target
+
+
+def test_every_refusal_of_a_guard_is_tried() -> None:
+    """The codes of the guards, typed from the rules of lifecycle.md; each has its other side above."""
+    assert {code for _, _, _, code, _ in REFUSED.values()} == {
+        "not_a_party", "interest_declared", "assigned_to_other", "already_yours", "not_assigned_to_you", "own_offer",
+        "counter_offers_exhausted", "proposal_open", "proposal_accepted", "no_offer_made", "appeal_pending",
+        "not_under_appeal", "refund_failed", "refund_not_failed", "own_decision_appealed", "no_pending_decision",
+        "own_decision", "already_accepted", "already_appealed", "appeal_out_of_time", "decision_issued",
+        "not_performed", "already_performed", "not_waiting_on_seller",
+    }  # fmt: skip
+
+
+# --- conditions: which of several ends an action has ---------------------------------------------------------------
+
+FIRST_LEG = {"return": "awaiting_return", "performance": "awaiting_performance", "refund": "refund"}
+
+
+@pytest.mark.parametrize("legs", GRANTED)
+@pytest.mark.parametrize(
+    ("action", "given", "role"),
+    [
+        ("agree", {"state": "seller_notified"}, "seller"),
+        ("agree", {"state": "seller_notified"}, "clock"),
+        ("agree", {"state": "under_review"}, "seller"),
+        ("agree", COMPLEX, "seller"),
+        ("accept_offer", OFFERED, "buyer"),
+        ("accept_offer", PROPOSED | {"proposal_accepted_by_buyer": True}, "seller"),
+        ("finalise", DECIDED, "clock"),
+        ("finalise", DECIDED, "system"),
+    ],
+)
+def test_what_was_agreed_or_decided_begins_with_its_first_leg(
+    action: str, given: dict[str, Any], role: str, legs: tuple[str, ...]
+) -> None:
+    case = PlainCase(**given)
+    procedure.fire(case, action, act(role, {"legs": legs}))
+    assert case.state == FIRST_LEG[legs[0]]
+
+
+@pytest.mark.parametrize(
+    ("action", "role"),
+    [("confirm_return", "seller"), ("conclude_inspection", "clock")],
+)
+def test_after_a_return_comes_the_performance_or_the_refund(action: str, role: str) -> None:
+    for left, state in ((("performance", "refund"), "awaiting_performance"), (("refund",), "refund")):
+        case = PlainCase(state="awaiting_inspection")
+        procedure.fire(case, action, act(role, {"legs": left}))
+        assert case.state == state
+
+
+@pytest.mark.parametrize(
+    ("action", "role"),
+    [("confirm_performance", "buyer"), ("conclude_performance", "clock")],
+)
+def test_after_a_performance_comes_the_refund_or_the_end(action: str, role: str) -> None:
+    for left, state in ((("refund",), "refund"), ((), "closed")):
+        case = PlainCase(**PERFORMED)
+        procedure.fire(case, action, act(role, {"legs": left}))
+        assert case.state == state
+
+
+@pytest.mark.parametrize(("side", "other"), [("buyer", "seller"), ("seller", "buyer")])
+def test_a_proposal_binds_with_the_second_acceptance_and_an_offer_with_the_first(side: str, other: str) -> None:
+    case = PlainCase(**PROPOSED)
+    procedure.fire(case, "accept_offer", act(side, {}))
+    assert case.state == "negotiating"
+    setattr(case, f"proposal_accepted_by_{side}", True)
+    procedure.fire(case, "accept_offer", act(other))
+    assert case.state == "refund"
+    case = PlainCase(**OFFERED | {"open_offer_by": other})
+    procedure.fire(case, "accept_offer", act(side))
+    assert case.state == "refund"
+
+
+@pytest.mark.parametrize("side", ["buyer", "seller"])
+def test_a_declined_proposal_goes_back_to_the_mediator_and_a_declined_offer_to_the_parties(side: str) -> None:
+    other = {"buyer": "seller", "seller": "buyer"}[side]
+    for open_offer_by, state in (("mediator", "under_review"), (other, "seller_refused")):
+        case = PlainCase(**OFFERED | {"open_offer_by": open_offer_by})
+        procedure.fire(case, "decline_offer", act(side))
+        assert case.state == state
+
+
+@pytest.mark.parametrize("came_from", ["under_review", "escalated"])
+@pytest.mark.parametrize(
+    ("action", "role"),
+    [
+        ("evidence_complete", "system"),
+        ("default_evidence", "clock"),
+        ("end_evidence_request", "mediator"),
+        ("end_evidence_request", "senior"),
+        ("end_evidence_request", "supervisor"),
+    ],
+)
+def test_evidence_goes_back_to_where_it_was_asked_for(came_from: str, action: str, role: str) -> None:
+    case = PlainCase(state="awaiting_evidence", evidence_from=came_from, evidence_of_buyer=True)
+    procedure.fire(case, action, act(role, {}))
+    assert case.state == came_from
+
+
+#: "any open state but refund".
+RESTS = [
+    "opened", "seller_notified", "negotiating", "seller_refused", "awaiting_return", "awaiting_inspection",
+    "awaiting_performance", "under_review", "awaiting_evidence", "escalated", "decided",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("state", RESTS)
+def test_a_case_rests_in_any_open_state_but_refund_and_goes_on_there(state: str) -> None:
+    for role in ("mediator", "senior", "supervisor", "clock"):
+        case = PlainCase(state=state)
+        procedure.fire(case, "suspend", act("mediator" if role == "clock" else role, {}))
+        assert case.state == "suspended"
+        case.suspended_from = state
+        procedure.fire(case, "resume", act(role, {}))
+        assert case.state == state
+
+
+def test_what_rests_is_not_put_to_rest_again() -> None:
+    for state in ("refund", "suspended", "refunded", "closed"):
+        with pytest.raises(Refused) as refused:
+            procedure.fire(PlainCase(state=state, suspended_from="opened"), "suspend", act("senior"))
+        assert refused.value.code == "wrong_state"
+
+
+@pytest.mark.parametrize(("amount", "state"), [(0, "decided"), (50_000, "decided"), (50_001, "escalated")])
+def test_a_mediator_issues_what_is_within_their_authority_to_the_last_unit(amount: int, state: str) -> None:
+    case = PlainCase(state="under_review")
+    procedure.fire(case, "decide", act("mediator", {"amount_minor": amount, "authority_minor": 50_000}))
+    assert case.state == state
+
+
+# --- counting ------------------------------------------------------------------------------------------------------
 
 
 def _offer(case: PlainCase, side: str) -> None:
@@ -341,6 +841,13 @@ def test_declining_does_not_give_counter_offers_back() -> None:
         _offer(case, "seller")
     assert refused.value.code == "counter_offers_exhausted"
     _offer(case, "buyer")
+
+
+def test_the_time_for_an_appeal_is_over_a_microsecond_after_its_end() -> None:
+    trial = act("buyer")
+    procedure.fire(PlainCase(**DECIDED), "appeal", replace(trial, now=STILL_OPEN))
+    with pytest.raises(OutOfTime):
+        procedure.fire(PlainCase(**DECIDED), "appeal", replace(trial, now=STILL_OPEN + timedelta(microseconds=1)))
 
 
 def test_without_an_authority_there_is_no_limit() -> None:

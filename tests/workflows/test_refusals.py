@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import string
 from collections.abc import Iterator
+from enum import StrEnum
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,10 @@ import pytest
 import mediation
 import workflows
 from workflows.refusals import LANGUAGES, Conflict, NotPermitted, Refused, WrongState, codes, sentence
+from workflows.states import CaseState, Ground, Role, SuspendGround
 
 PACKAGES = (Path(workflows.__file__).parent, Path(mediation.__file__).parent)
-RAISED = {"Refused", "Conflict", "NotPermitted"}
+RAISED = {"Refused", "Conflict", "NotPermitted", "OutOfTime"}
 
 #: Each code with the figures its sentence needs, as the code that raises it gives them.
 FIGURES: dict[str, dict[str, object]] = {
@@ -41,7 +43,28 @@ FIGURES: dict[str, dict[str, object]] = {
     "case_final": {},
     "too_many_exhibits": {"limit": 100},
     "quote_does_not_stand": {},
-    "not_offered_yet": {"value": "exchange"},
+    "proposal_open": {},
+    "proposal_accepted": {},
+    "appeal_out_of_time": {},
+    "not_performed": {},
+    "already_performed": {},
+    "not_waiting_on_seller": {},
+    "return_address_needed": {},
+    "consent_needed": {},
+    "unknown_category": {"value": "spaceships", "known": "apparel, other"},
+    "own_hand_over": {},
+    "parcel_used": {},
+    "due_in_the_past": {"now": "2026-11-05T10:00:00Z"},
+    "due_too_far": {"latest": "2026-11-19T10:00:00Z", "row": "base"},
+    "not_an_extension": {"due": "2026-11-07T10:00:00Z"},
+    "suspension_too_long": {"ground": "court_docket", "latest": "2026-11-16T10:00:00Z"},
+    "ground_not_proven": {"ground": "return_delivered"},
+    "above_authority": {"amount": "CNY 600.00", "limit": "CNY 500.00"},
+    "compensation_above_cap": {"cap": "CNY 500.00", "row": "base"},
+    "freight_above_cap": {"cap": "CNY 50.00", "row": "base"},
+    "item_not_open": {},
+    "default_not_on_file": {},
+    "not_offered_yet": {"value": "defaults"},
     "exceeds_paid": {},
     "already_decided": {"line": "1"},
 }
@@ -63,6 +86,7 @@ def _raised() -> Iterator[tuple[str, frozenset[str], str]]:
 def test_the_scan_finds_the_refusals_of_both_packages() -> None:
     found = {(code, where.partition(":")[0]) for code, _, where in _raised()}
     assert ("own_offer", "guards.py") in found
+    assert ("appeal_out_of_time", "guards.py") in found
     assert ("already_decided", "filing.py") in found
     assert ("exceeds_paid", "errors.py") in found
 
@@ -108,6 +132,24 @@ def test_words_of_closed_lists_are_chinese_in_a_chinese_sentence() -> None:
     assert "卖家已拒绝" in refused.sentence("zh-CN")
     assert "seller_refused" in refused.sentence("en")
     assert "买家" in NotPermitted("not_permitted", role="buyer", action="decide").sentence("zh-CN")
+
+
+#: (code, the figure that is a word of ours, the other figures it needs, the closed list of the words)
+WORDS = [
+    ("wrong_state", "state", {"action": "X"}, CaseState),
+    ("not_permitted", "role", {"action": "X"}, Role),
+    ("suspension_too_long", "ground", {"latest": "X"}, SuspendGround),
+    ("ground_not_proven", "ground", {}, Ground),
+]
+
+
+@pytest.mark.parametrize(("code", "figure", "others", "words"), WORDS)
+def test_every_word_of_the_closed_lists_has_a_chinese_one(
+    code: str, figure: str, others: dict[str, str], words: type[StrEnum]
+) -> None:
+    told = {word: sentence(code, "zh-CN", **{figure: word.value}, **others) for word in words}
+    assert all(word.value not in said for word, said in told.items())
+    assert len(set(told.values())) == len(words)
 
 
 def test_any_other_language_is_answered_in_english() -> None:

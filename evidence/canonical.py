@@ -39,13 +39,17 @@ def _is_plain(value: Any) -> bool:
     units of section 3.2.3, and it writes floats and types of its own in ways that are not RFC 8785's.
     """
     kind = type(value)
+    if kind is str or value is None or kind is bool:
+        return True
     if kind is dict:
-        return all(type(key) is str and key.isascii() and _is_plain(item) for key, item in value.items())
+        return all(map(_is_plain_key, value)) and all(map(_is_plain, value.values()))
     if kind is list or kind is tuple:
         return all(map(_is_plain, value))
-    if kind is int:
-        return bool(-MAX_INTEGER <= value <= MAX_INTEGER)
-    return value is None or kind is bool or isinstance(value, str)
+    return -MAX_INTEGER <= value <= MAX_INTEGER if kind is int else isinstance(value, str)
+
+
+def _is_plain_key(key: object) -> bool:
+    return type(key) is str and key.isascii()
 
 
 def _reason(value: Any, at: str) -> str | None:

@@ -90,9 +90,10 @@ class Instant(fields.AwareDateTime):
             raise ValidationError("Must be a time like 2026-11-01T08:00:00Z.") from error
         if moment.tzinfo is None:
             raise ValidationError("Must say its offset from UTC, like Z or +08:00.")
-        if not 1970 <= moment.year < 2200:
+        # Before, for the last year there is cannot be moved, and after, for it is the year in UTC that counts.
+        if not 1970 <= moment.year < 2200 or not 1970 <= (moment := moment.astimezone(UTC)).year < 2200:
             raise ValidationError("Must lie between the years 1970 and 2199.")
-        return moment.astimezone(UTC)
+        return moment
 
 
 class OneOf(fields.String):

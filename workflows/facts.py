@@ -189,21 +189,21 @@ def _rank(scan: Scan) -> tuple[Any, ...]:
 # --- which scans count ---------------------------------------------------------------------------------------------
 
 
-def _same(one: str, other: str) -> bool:
+def same(one: str, other: str) -> bool:
     """People copy numbers and carriers by hand: case and blanks around them tell nothing apart."""
     return one.strip().casefold() == other.strip().casefold()
 
 
 def _is_of_order(scan: Scan, order: Shipped) -> bool:
     return scan.leg == ScanLeg.OUTBOUND and (
-        not order.tracking_number or _same(scan.tracking_number, order.tracking_number)
+        not order.tracking_number or same(scan.tracking_number, order.tracking_number)
     )
 
 
 def _is_of_parcel(scan: Scan, parcel: ReturnParcel) -> bool:
     """Numbers are unique within a carrier only, so the carriers must agree where both are known."""
-    carriers_agree = not scan.carrier or not parcel.carrier or _same(scan.carrier, parcel.carrier)
-    return scan.leg == ScanLeg.RETURN and _same(scan.tracking_number, parcel.tracking_number) and carriers_agree
+    carriers_agree = not scan.carrier or not parcel.carrier or same(scan.carrier, parcel.carrier)
+    return scan.leg == ScanLeg.RETURN and same(scan.tracking_number, parcel.tracking_number) and carriers_agree
 
 
 # --- the way out ---------------------------------------------------------------------------------------------------

@@ -101,7 +101,9 @@ class Reading:
                 settings |= part(self, f"{path}.{name}", fields[name])
         if not fields.keys() & _PARTS.keys():
             self.refuse(path, "Sets nothing.")
-        return Row(id_, {key: fields[key] for key in KEYS if key in fields}, settings)
+        # A key that is no text was refused above, and nothing is compared with it.
+        keys = {key: fields[key] for key in KEYS if isinstance(fields.get(key), str)}
+        return Row(id_, keys, settings)
 
     def limits(self, path: str, value: object) -> dict[str, Any]:
         limits = self.table(path, value, list(LimitKind))
@@ -165,7 +167,7 @@ class Reading:
         for index, row in enumerate(rows):
             if row.id and ids.setdefault(row.id, index) != index:
                 self.refuse(f"rows.{index}.id", f"Is already the id of rows.{ids[row.id]}.")
-            keys = tuple(repr(row.keys.get(key)) for key in KEYS)
+            keys = tuple(row.keys.get(key) for key in KEYS)
             for setting in row.settings:
                 first = setters.setdefault((keys, setting), index)
                 if first != index:

@@ -212,7 +212,7 @@ def _checked(session: Session, case: Case, body: Body) -> Ruling:
         "amount_minor": stated.amount,
         "freight_bearer": remedy.get("freight_bearer"),
         "freight_minor": stated.freight,
-        "return_required": remedy.get("return_required", True),
+        "return_required": stated.returned,
         "blame": body.get("blame"),
         "dispositions": stated.dispositions,
         "liability": stated.liability,

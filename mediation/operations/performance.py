@@ -10,10 +10,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from mediation import docket
-from mediation.models import Case, DocketEntry, DocketOpening
+from mediation.models import Case, DocketEntry, DocketOpening, Order
 from mediation.operations import carrying, evidence_requests, negotiation, notices, order_facts
 from workflows.acts import Actor
-from workflows.facts import FactName, fact, proven
+from workflows.facts import FactName, fact, proven, same
 from workflows.refusals import Refused
 from workflows.remedies import Leg
 from workflows.states import CaseState, Ground, Outcome, RemedyKind, Side
@@ -41,9 +41,14 @@ def ship_return(session: Session, case: Case, actor: Actor, now: datetime, body:
 
 
 def _require_fresh(session: Session, case: Case, parcel: Mapping[str, str]) -> None:
-    """Raises Refused `parcel_used`: what went back once, in any case of the order, proves no second return."""
-    used = session.scalar(
-        select(DocketOpening.seq)
+    """Raises Refused `parcel_used`: what went back once, in any case of the order, proves no second return.
+
+    The order is locked, for its other cases may be told of the same parcel at the same moment. Numbers are compared as
+    scans are, and whatever the carrier is called.
+    """
+    session.execute(select(Order.id).where(Order.id == case.order_id).with_for_update())
+    named = session.scalars(
+        select(DocketOpening.value)
         .join(Case, Case.id == DocketOpening.case_id)
         .join(
             DocketEntry,
@@ -53,11 +58,10 @@ def _require_fresh(session: Session, case: Case, parcel: Mapping[str, str]) -> N
             Case.order_id == case.order_id,
             DocketEntry.type == "ship_return",
             DocketOpening.name == "parcel",
-            DocketOpening.value == {"parcel": dict(parcel)},
+            DocketOpening.value.is_not(None),
         )
-        .limit(1)
     )
-    if used is not None:
+    if any(same(one["parcel"]["tracking_number"], parcel["tracking_number"]) for one in named if one is not None):
         raise Refused("parcel_used", field="tracking_number")
 
 

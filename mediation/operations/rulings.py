@@ -31,6 +31,7 @@ class Stated:
     compensation: int
     dispositions: list[dict[str, Any]]
     liability: list[dict[str, Any]]
+    returned: bool
 
 
 def read(case: Case, body: Body, claims: Sequence[str]) -> Stated:
@@ -52,7 +53,9 @@ def read(case: Case, body: Body, claims: Sequence[str]) -> Stated:
         }
         for item in given
     ]
-    return Stated(paid + freight, freight, _compensation(body), dispositions, _liability(body, paid + freight))
+    return Stated(
+        paid + freight, freight, _compensation(body), dispositions, _liability(body, paid + freight), _is_returned(body)
+    )
 
 
 def _amount(remedy: Body, name: str) -> int:
@@ -112,9 +115,13 @@ def _liability(body: Body, total: int) -> list[dict[str, Any]]:
     return [{"party": part["party"], "amount_minor": amount} for part, amount in zip(parts, amounts, strict=True)]
 
 
+def _is_returned(body: Body) -> bool:
+    """Whether goods go back by this decision."""
+    return Leg.RETURN in legs_of(_kinds(body), return_required=body["remedy"].get("return_required", True))
+
+
 def _returned(body: Body, freight: int) -> Errors:
-    returned = Leg.RETURN in legs_of(_kinds(body), return_required=body["remedy"].get("return_required", True))
-    if freight and not returned:
+    if freight and not _is_returned(body):
         return {"remedy.freight": ["Must be left out where no goods go back."]}
     if freight and body["remedy"].get("freight_bearer") in (None, "buyer", "none"):
         return {"remedy.freight_bearer": ["Must name who bears the freight that is repaid to the buyer."]}

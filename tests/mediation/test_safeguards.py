@@ -107,9 +107,55 @@ def test_a_parcel_goes_back_once(timed: TimedStory) -> None:
         timed.do("seller", case, "agree", {"return_address": ADDRESS})
         cases.append(case)
     timed.do("buyer", cases[0], "ship_return", PARCEL)
-    refused = timed.act("buyer", cases[1], "ship_return", PARCEL)
-    assert (refused.status_code, refused.get_json()["code"]) == (422, "parcel_used")
+    for number, carrier in (("SF123", "SF"), (" sf123 ", "SF"), ("SF123", "another")):
+        refused = timed.act("buyer", cases[1], "ship_return", {"carrier": carrier, "tracking_number": number})
+        assert (refused.status_code, refused.get_json()["code"]) == (422, "parcel_used")
     timed.do("buyer", cases[1], "ship_return", PARCEL | {"tracking_number": "SF124"})
+
+
+def test_two_cases_told_of_one_parcel_at_the_same_moment_do_not_both_have_it(timed: TimedStory) -> None:
+    for round_ in range(4):
+        body = timed.case_body(claims=[6_000, 6_900], order_id=f"T-BOTH-{round_}")
+        cases = []
+        for claim in body["claims"]:
+            claim["request"] = "return_and_refund"
+            case = timed.post("platform", "/cases", body | {"claims": [claim]}).get_json()["id"]
+            timed.do("platform", case, "notify_seller")
+            timed.do("seller", case, "agree", {"return_address": ADDRESS})
+            cases.append(case)
+        barrier, found = threading.Barrier(2), []
+
+        def ship(case: str, barrier: threading.Barrier = barrier, found: list[int] = found) -> None:
+            barrier.wait()
+            found.append(timed.act("buyer", case, "ship_return", PARCEL).status_code)
+
+        threads = [threading.Thread(target=ship, args=(case,)) for case in cases]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(found) == [200, 422]
+
+
+def test_policies_nested_beyond_all_reason_are_refused(timed: TimedStory) -> None:
+    text = 'name="x"\ncategories=[]\n[[rows]]\nid="a"\nreason' + ".a" * 3_000 + "=1"
+    refused = timed.post("admin", "/policies", {"text": text})
+    assert (refused.status_code, refused.get_json()["code"]) == (422, "invalid_body")
+    assert timed.post("admin", "/policies", {"text": "#" * 50_001}).status_code == 422
+
+
+def test_a_decision_says_the_same_of_the_goods_everywhere(timed: TimedStory) -> None:
+    case = timed.at("under_review")
+    decided = timed.do("mediator", case, "decide", decision())
+    shown = timed.get("mediator", f"/cases/{case}/decisions").get_json()["items"][0]
+    assert decided["remedy"]["return_required"] is shown["remedy"]["return_required"] is False
+
+
+def test_a_year_counts_in_utc(timed: TimedStory) -> None:
+    for moment in ("2199-12-31T23:59:59-23:59", "1970-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"):
+        body = {"text": patient_policies(), "effective_from": moment}
+        refused = timed.post("admin", "/policies", body)
+        assert "effective_from" in refused.get_json()["errors"], moment
 
 
 def test_liability_by_weights_is_split_to_the_last_unit(timed: TimedStory) -> None:

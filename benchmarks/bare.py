@@ -12,20 +12,17 @@ import os
 import pickle
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from os import urandom
 from pathlib import Path
-from secrets import token_hex
 from typing import Any
-from uuid import UUID
 
 import orjson
 from flask import Flask, Response, request
-from psycopg.types.json import Jsonb, set_json_dumps, set_json_loads
+from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg_pool import ConnectionPool
 
 from benchmarks.databases import libpq
-from mediation.db import connection_options, new_id
+from benchmarks.programs import compiled
+from mediation.db import connection_options
 from mediation.serve import server
 from mediation.settings import load
 
@@ -78,10 +75,7 @@ def application() -> Flask:
 
 
 def _handler(pool: ConnectionPool[Any], view: View, expected: str) -> Callable[..., Response]:
-    names = {"Jsonb": Jsonb, "UUID": UUID, "UTC": UTC, "datetime": datetime, "new_id": new_id}
-    space: dict[str, Any] = {**names, "urandom": urandom, "token_hex": token_hex, **view.constants}
-    exec(compile(view.source, f"<{view.name}>", "exec"), space)
-    answer = space["answer"]
+    answer = compiled(view.source, view.constants)
     status = view.status
 
     def act(case: str) -> Response:

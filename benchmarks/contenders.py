@@ -1,4 +1,4 @@
-"""The three that are measured: the API, the bare view, pgbench. Each takes a fresh database and gives its rate."""
+"""The three that take requests: the API, the bare view, pgbench. Each gets a fresh database and gives its rate."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pathlib import Path
 
 import orjson
 
-from benchmarks import bare, templates
+from benchmarks import bare, programs, templates
 from benchmarks.databases import Server, application_environment
 from benchmarks.load import Plan, Seen
 from benchmarks.recording import subject
@@ -38,12 +38,14 @@ class Failed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """What all measurements of a run have in common."""
+    """What all measurements of a run have in common: `cases` in time and `overdue` ones, clients, workers."""
 
     server: Server
     home: Path
     cases: int
+    overdue: int
     clients: int
+    workers: int
     seconds: float
     warm_up: float
     pgbench: Path | None
@@ -51,7 +53,7 @@ class Setup:
 
 @dataclass(frozen=True, slots=True)
 class Measured:
-    """Requests per second, the number of entries that must have been written, and what the clients saw."""
+    """Requests or firings per second, the entries that must have been written, and what the clients saw."""
 
     rate: float
     entries: int
@@ -86,7 +88,7 @@ def _token(setup: Setup, workload: Workload) -> str:
 
 def _view(workload: Workload, made: Mapping[str, templates.Template], name: str) -> bare.View:
     kind = next(kind for kind in workload.kinds if kind.name == name)
-    source, constants = templates.python(made[name])
+    source, constants = programs.python(made[name])
     return bare.View(name, kind.path.replace("{", "<").replace("}", ">"), kind.status, source, constants)
 
 
@@ -157,15 +159,15 @@ def without_pgbench(setup: Setup, workload: Workload, made: Mapping[str, templat
     if setup.pgbench is None:
         return "it is neither in the embedded PostgreSQL nor on this machine"
     try:
-        templates.pgbench_script(made.values(), workload.sets, workload.values)
-    except templates.Unwritable as error:
+        programs.pgbench_script(made.values(), workload.sets, workload.values)
+    except programs.Unwritable as error:
         return str(error)
     return None
 
 
 def _pgbench(setup: Setup, workload: Workload, made: Mapping[str, templates.Template], database: str) -> Measured:
     script = setup.home / f"{workload.name}.sql"
-    script.write_text(templates.pgbench_script(made.values(), workload.sets, workload.values), encoding="utf-8")
+    script.write_text(programs.pgbench_script(made.values(), workload.sets, workload.values), encoding="utf-8")
     assert setup.pgbench is not None
     command = [str(setup.pgbench), "-M", "prepared", "-n", "-c", str(setup.clients), "-j", "2"]
     command += ["-T", str(max(1, round(setup.seconds))), "-f", str(script), "-D", "t=-1"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,10 @@ import psycopg
 from sqlalchemy import event
 
 from benchmarks.workloads import MARKETPLACE, Kind, Workload
-from mediation import create_app, logs
+from mediation import clock, create_app, logs
 from mediation.auth import issue_token
 from mediation.db import make_engine
-from mediation.services import build
+from mediation.services import Services, build
 from mediation.settings import Settings
 
 CASES = 64  # The first of the seeded cases are enough to record on.
@@ -50,9 +51,37 @@ def record(workload: Workload, url: str, home: Path) -> dict[str, list[Sample]]:
 
     The cases are met in different versions, so that what follows from a version cannot pass for a constant.
     """
+    with _recorded(url, home) as (services, tape):
+        token = issue_token(services.settings, subject=subject(workload), role=workload.role)
+        client = create_app(services.settings, services).test_client()
+        found: dict[str, list[Sample]] = {kind.name: [] for kind in workload.kinds}
+        for turn in (0, 0, 0, 1, 2) if workload.name == "action" else (0, 1, 2, 3):
+            values = workload.turn(0, turn, 1, CASES)
+            for kind in workload.kinds:
+                tape.statements = []
+                answer = _ask(client, workload, kind, values, token)
+                found[kind.name].append(Sample(values, tuple(tape.statements), answer))
+    # The very first request is left out: it may bring things that a process does only once.
+    return {name: samples[1:] for name, samples in found.items()}
+
+
+def record_firings(url: str, home: Path) -> list[Sample]:
+    """Fire a few overdue deadlines as a worker does and return what each firing said to the database."""
+    found: list[Sample] = []
+    with _recorded(url, home) as (services, tape):
+        for _ in range(5):
+            tape.statements = []
+            if not clock.fire_next(services):
+                raise RuntimeError("nothing is overdue")
+            found.append(Sample({}, tuple(tape.statements), answer=True))
+    return found[1:]
+
+
+@contextmanager
+def _recorded(url: str, home: Path) -> Iterator[tuple[Services, _Tape]]:
+    """Services whose statements are put on a tape."""
     settings = Settings(home=home, database_url=url, marketplace=MARKETPLACE, log_level="warning")
     logs.configure(settings)
-    token = issue_token(settings, subject=subject(workload), role=workload.role)
     tape = _Tape()
     engine = make_engine(url, pool_size=1)
 
@@ -61,18 +90,9 @@ def record(workload: Workload, url: str, home: Path) -> dict[str, list[Sample]]:
         connection.cursor_factory = _recorder(tape)
 
     try:
-        client = create_app(settings, build(settings, engine=engine, hint=lambda: None)).test_client()
-        found: dict[str, list[Sample]] = {kind.name: [] for kind in workload.kinds}
-        for turn in (0, 0, 0, 1, 2) if workload.name == "action" else (0, 1, 2, 3):
-            values = workload.turn(0, turn, 1, CASES)
-            for kind in workload.kinds:
-                tape.statements = []
-                answer = _ask(client, workload, kind, values, token)
-                found[kind.name].append(Sample(values, tuple(tape.statements), answer))
+        yield build(settings, engine=engine, hint=lambda: None), tape
     finally:
         engine.dispose()
-    # The very first request is left out: it may bring things that a process does only once.
-    return {name: samples[1:] for name, samples in found.items()}
 
 
 def subject(workload: Workload) -> str:

@@ -68,10 +68,10 @@ class Workload:
 
 ORDER = {
     "paid": {"amount": 25_900, "currency": "CNY"},
-    "paid_at": "2026-10-02T03:04:05Z",
+    "paid_at": "2026-01-02T03:04:05Z",
     "region": "CN-31",
-    "ship_by": "2026-10-05T00:00:00Z",
-    "delivered_at": "2026-10-09T08:30:00Z",
+    "ship_by": "2026-01-05T00:00:00Z",
+    "delivered_at": "2026-01-09T08:30:00Z",
     "delivered_to": "front desk",
     "carrier": "sf",
     "tracking_number": "SF1234567890",
@@ -127,3 +127,5 @@ OPEN = Workload(
     sets="\\set k :t * :clients + :client_id\n",
 )
 WORKLOADS = {workload.name: workload for workload in (ACTION, OPEN)}
+#: What is fired in the workload "deadlines fired".
+FIRED = "escalate"

@@ -21,11 +21,11 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from mediation import docket, paying
 from mediation.gateways import LedgerGateway
-from mediation.models import Case
+from mediation.models import Case, Refund
 from mediation.operations import refunds
 from mediation.operations.firing import FIRES
 from tests.mediation.story import CHAT, Story, decision, money
@@ -1263,8 +1263,8 @@ def _case_at(story: Story, place: str) -> str:
     request, steps = WAYS[place]
     body = story.case_body(paid=_PAID.get(place, 12_900))
     body["claims"][0]["request"] = request
-    # Nothing shows that it was sent, and no time was set for it: the order's facts prove `not_shipped` on any day.
-    del body["order"]["ship_by"]
+    # Nothing shows that it was sent, and its time is long over: the order's facts prove `not_shipped` on any day.
+    body["order"]["ship_by"] = "2020-01-01T00:00:00Z"
     response = story.post("platform", "/cases", body)
     assert response.status_code == 201, response.get_data(as_text=True)
     case = str(response.get_json()["id"])
@@ -1438,6 +1438,11 @@ def test_what_time_does_comes_to_what_the_table_says_and_the_model_has_it(
     shared: Story, place: str, action: str
 ) -> None:
     case = _case_at(shared, place)
+    if action == "fail_refund":
+        # Only a payment that somebody tried can have failed.
+        with shared.services.sessions.begin() as session:
+            refund = session.scalars(select(Refund.id).where(Refund.case_id == uuid.UUID(case))).one()
+            assert refunds.claim(session, refund, "http", shared.services.real(), timedelta(days=9))
     with shared.services.sessions.begin() as session:
         FIRES[action](session, docket.lock_for_system(session, uuid.UUID(case)), shared.services.clock())
     assert _in_the_database(shared, case) == _in_the_model(_replayed(place, ("clock", action)))

@@ -152,20 +152,21 @@ class Reader(Generic[T]):
         """
         key = self._mapper.identity_key_from_primary_key([values[place] for place in self._keys])
         found: T | None = session.identity_map.get(key)
-        read = dict(zip(self.names, values, strict=True), **related)
-        if found is not None and not anew:
-            for name in read.keys() - instance_dict(found).keys():
-                set_committed_value(found, name, read[name])
-            return found
         if found is None:
             found = self._mapper.class_manager.new_instance()
             state = instance_state(found)
             state.key, state.session_id = key, session.hash_key
             session.identity_map.add(state)
-        else:
+            state.dict.update(zip(self.names, values, strict=True), **related)
+            return found
+        read = dict(zip(self.names, values, strict=True), **related)
+        if anew:
             state = instance_state(found)
-        state.dict.update(read)
-        state._commit_all(state.dict, session.identity_map)
+            state.dict.update(read)
+            state._commit_all(state.dict, session.identity_map)
+            return found
+        for name in read.keys() - instance_dict(found).keys():
+            set_committed_value(found, name, read[name])
         return found
 
 

@@ -11,7 +11,7 @@ from marshmallow import Schema, fields, validate
 from sqlalchemy import select
 
 from mediation import docket
-from mediation.api.answers import CaseSchema, case_answer, remedy_answer
+from mediation.api.answers import CaseSchema, case_answer
 from mediation.api.calls import Answer, Call, case_headers, path_id, require_version, run
 from mediation.api.deciding import DecideSchema
 from mediation.api.endpoint import V1, describe, mount
@@ -41,6 +41,7 @@ from mediation.schemas import (
     Text,
     money,
 )
+from mediation.sight import remedy_answer
 from workflows.states import (
     DISPUTED_VERDICTS,
     STATED_ESCALATION_REASONS,

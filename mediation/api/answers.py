@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from marshmallow import Schema, fields
@@ -10,17 +10,14 @@ from marshmallow import Schema, fields
 from mediation import docket
 from mediation.api.calls import Call
 from mediation.deadlines import Running
-from mediation.models import Case, Deadline, Order, Party
+from mediation.models import Case, Deadline
 from mediation.operations import carrying, order_facts
 from mediation.schemas import money, rfc3339
+from mediation.sight import mask, order_answer, party_answer, remedy_answer
 from workflows import standing
 from workflows.acts import Actor
 from workflows.facts import OF_RETURN, PERSONAL_DETAILS, Fact, FactName
 from workflows.states import PARTIES, EscalationReason, Role
-
-#: Fields of an order that only say when something happened.
-_ORDER_TIMES = ("paid_at", "ship_by", "shipped_at", "delivered_at", "receipt_confirmed_at")
-_ORDER_TEXTS = ("region", "carrier", "tracking_number")
 
 
 class MoneyAnswerSchema(Schema):
@@ -277,58 +274,3 @@ def _actions(call: Call, case: Case) -> tuple[list[dict[str, Any]], list[dict[st
         else:
             closed_now.append({"name": name, "why": refusal.sentence(call.language)})
     return open_now, closed_now
-
-
-def order_answer(order: Order, *, whole: bool = False, masked: bool = False) -> dict[str, Any]:
-    """An order; `whole` with its parties and what is held on it, as the platform and staff see it; `masked` for the
-    seller, to whom the one who took the parcel in is not named.
-    """
-    answer: dict[str, Any] = {"id": order.external_id, "paid": money(order.paid_minor, order.currency)}
-    answer |= {name: rfc3339(getattr(order, name)) for name in _ORDER_TIMES}
-    answer |= {name: getattr(order, name) for name in _ORDER_TEXTS}
-    answer |= {"delivered_to": mask(order.delivered_to) if masked else order.delivered_to, "lines": order.lines}
-    if whole:
-        answer |= {
-            "reserved": money(order.reserved_minor, order.currency),
-            "refunded": money(order.refunded_minor, order.currency),
-            "updated_at": rfc3339(order.updated_at),
-            "buyer": party_answer(order.buyer),
-            "seller": party_answer(order.seller),
-        }
-    return answer
-
-
-def party_answer(party: Party, *, masked: bool = False) -> dict[str, Any]:
-    """A party, the name masked for the other side."""
-    return {
-        "id": party.external_id,
-        "name": mask(party.name) if masked else party.name,
-        "locale": party.locale,
-    }
-
-
-def who_answer(role: str, subject: str, reader: Actor) -> dict[str, Any]:
-    """Who did something: to a party, the other side's person masked and staff by their role alone."""
-    if reader.role not in PARTIES or role == reader.role:
-        return {"role": role, "id": subject}
-    return {"role": role, "id": mask(subject) if role in PARTIES else None}
-
-
-def mask(name: str | None) -> str | None:
-    """A name of which only the first character is left, and not even that of a name of one."""
-    return None if name is None else f"{name[0] if len(name) > 1 else ''}**"
-
-
-def remedy_answer(remedy: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """A remedy with its sum as money."""
-    if remedy is None:
-        return None
-    currency = remedy["currency"]
-    return {
-        "kind": remedy["kind"],
-        "amount": money(remedy["amount_minor"], currency),
-        "freight_bearer": remedy.get("freight_bearer"),
-        "return_required": remedy.get("return_required"),
-        "purposes": {name: money(amount, currency) for name, amount in remedy.get("purposes", {}).items()},
-        "in_place": money(in_place, currency) if (in_place := remedy.get("in_place_minor")) else None,
-    }

@@ -8,9 +8,7 @@ from typing import Any
 from flask_smorest import Blueprint
 from marshmallow import Schema, fields
 
-from evidence import chain
 from mediation import queries
-from mediation.api.answers import who_answer
 from mediation.api.calls import Answer, Call, case_headers
 from mediation.api.endpoint import ALL, V1, Hold, endpoint
 from mediation.api.lists import PageSchema, after, list_of, page_answer
@@ -20,12 +18,11 @@ from mediation.models import Case, DocketEntry, DocketOpening
 from mediation.operations import messages
 from mediation.operations.exhibits import require_fileable
 from mediation.schemas import MAX_STATEMENT, OneOf, Text, rfc3339
+from mediation.sight import entry_answer, may_see, opening_answer, who_answer, withheld
+from workflows.acts import Actor
 from workflows.states import PARTIES, STAFF, Role
 
 blueprint = Blueprint("docket", __name__, url_prefix=V1, description="What happened, and what was said")
-
-#: Entries whose note is from staff to staff.
-_STAFF_NOTES = frozenset({"escalate", "approve", "return_to_mediator", "hand_over"})
 
 
 class Visibility(StrEnum):
@@ -92,52 +89,20 @@ WRITERS = frozenset(STAFF | PARTIES | {Role.PLATFORM})
 def list_docket(call: Call, case: Case) -> Answer:
     asked = call.query(PAGE)
     entries, more = queries.docket_page(call.session, case, after=after(asked, int) or 0, limit=asked["limit"])
-    seen = [entry for entry in entries if _may_see(call, entry)]
+    seen = [entry for entry in entries if may_see(entry, call.actor)]
     openings = queries.openings(call.session, case, [entry.seq for entry in seen])
-    items = [_entry(call, entry, openings.get(entry.seq)) for entry in entries]
+    items = [_entry(entry, openings.get(entry.seq), call.actor) for entry in entries]
     return page_answer(items, more)
 
 
-def _may_see(call: Call, entry: DocketEntry) -> bool:
-    return entry.visibility == PARTIES_SEE or call.actor.role in STAFF
-
-
-def _entry(call: Call, entry: DocketEntry, openings: list[DocketOpening] | None) -> dict[str, Any]:
-    short = {"seq": entry.seq, "hash": entry.hash.hex()}
+def _entry(entry: DocketEntry, openings: list[DocketOpening] | None, reader: Actor) -> dict[str, Any]:
     if openings is None:
-        return short
-    return {
-        **short,
-        "v": entry.v,
-        "case": str(entry.case_id),
-        "prev": entry.prev.hex(),
-        # Written as it was hashed, not as the rest of the API writes times.
-        "at": chain.instant(entry.at),
-        "type": entry.type,
-        "from": entry.from_state,
-        "to": entry.to_state,
-        "commitments": [digest.hex() for digest in entry.commitments],
-        "openings": [_opening(call, entry, opening) for opening in openings],
-    }
-
-
-def _opening(call: Call, entry: DocketEntry, opening: DocketOpening) -> dict[str, Any]:
-    hidden = _hidden(call, entry, opening) or opening.salt is None
-    return {
-        "commitment": entry.commitments[opening.n].hex(),
-        "name": opening.name,
-        "salt": None if hidden or opening.salt is None else opening.salt.hex(),
-        "value": None if hidden else opening.value,
-    }
-
-
-def _hidden(call: Call, entry: DocketEntry, opening: DocketOpening) -> bool:
-    """Parties see their own acts whole; of others' acts not who in person acted, and no note among staff."""
-    if call.actor.role not in PARTIES:
-        return opening.name == "note" and entry.type in _STAFF_NOTES and call.actor.role not in STAFF
-    if opening.name == "actor":
-        return opening.value is not None and opening.value["actor"]["role"] != call.actor.role
-    return opening.name == "note" and entry.type in _STAFF_NOTES
+        return withheld(entry)
+    shown = [
+        {"commitment": entry.commitments[one.n].hex(), "name": one.name, **opening_answer(entry, one, reader)}
+        for one in openings
+    ]
+    return {**entry_answer(entry), "openings": shown}
 
 
 @endpoint(

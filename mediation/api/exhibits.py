@@ -15,7 +15,6 @@ from marshmallow import Schema, fields
 from sqlalchemy import select
 
 from mediation import docket, idempotency
-from mediation.api.answers import who_answer
 from mediation.api.calls import Answer, Call, case_headers, path_id, require_version, run, services
 from mediation.api.docket import WRITERS
 from mediation.api.endpoint import ALL, V1, Hold, describe, endpoint, mount
@@ -26,6 +25,7 @@ from mediation.models import Case, Exhibit, ExhibitMessage, ExhibitMessageOpenin
 from mediation.operations import exhibits
 from mediation.schemas import rfc3339
 from mediation.services import Services
+from mediation.sight import who_answer
 from workflows.states import STAFF
 
 blueprint = Blueprint("exhibits", __name__, url_prefix=V1, description="Evidence: filed once, never changed")

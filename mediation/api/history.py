@@ -17,8 +17,8 @@ from mediation.api.calls import Answer, Call
 from mediation.api.endpoint import ALL, V1, Hold, endpoint
 from mediation.api.lists import PageSchema, after, list_of, page_answer
 from mediation.models import Appeal, Case, Decision, Exhibit, ExhibitMessageOpening, LedgerEntry, Offer, Refund, Seal
-from mediation.schemas import money, rfc3339
-from workflows.states import PARTIES, STAFF, Role
+from mediation.sight import appeals_answer, decision_answer, ledger_answer, offer_answer, refund_answer
+from workflows.states import STAFF, Role
 
 blueprint = Blueprint("history", __name__, url_prefix=V1, description="What was offered, decided and paid")
 
@@ -112,22 +112,7 @@ def list_page(call: Call, query: Any, key: Any) -> tuple[Sequence[Any], uuid.UUI
 def list_offers(call: Call, case: Case) -> Answer:
     found, more = list_page(call, select(Offer).where(Offer.case_id == case.id), Offer.id)
     words = queries.words(call.session, case, [offer.seq for offer in found])
-    items = [
-        {
-            "id": str(offer.id),
-            "by": offer.side,
-            "remedy": {
-                "kind": offer.kind,
-                "amount": money(offer.amount_minor, offer.currency),
-                "return_required": offer.return_required,
-            },
-            "note": words[offer.seq].get("note"),
-            "status": offer.status,
-            "made_at": rfc3339(offer.made_at),
-            "answered_at": rfc3339(offer.answered_at),
-        }
-        for offer in found
-    ]
+    items = [offer_answer(offer, words[offer.seq].get("note")) for offer in found]
     return page_answer(items, more)
 
 
@@ -152,7 +137,9 @@ def list_decisions(call: Call, case: Case) -> Answer:
     texts = _quoted_texts(call, case, [words[one.seq] for one in found])
     seals = _seals(call, case)
     items = [
-        _decision(call, one, words, texts) | {"seal": seals.get(one.seq), "appeals": _appeals(one, appeals, words)}
+        decision_answer(one, call.actor, words[one.seq])
+        | {"findings": [_finding(finding, texts) for finding in words[one.seq].get("findings", [])]}
+        | {"seal": seals.get(one.seq), "appeals": appeals_answer(one, appeals, words)}
         for one in found
     ]
     return page_answer(items, more)
@@ -160,44 +147,6 @@ def list_decisions(call: Call, case: Case) -> Answer:
 
 Words = Mapping[int, Mapping[str, Any]]
 Texts = Mapping[tuple[str, int], str | None]
-
-
-def _decision(call: Call, one: Decision, words: Words, texts: Texts) -> dict[str, Any]:
-    named = call.actor.role not in PARTIES
-    return {
-        "id": str(one.id),
-        "number": one.number if named else one.issued_number,
-        "status": one.status,
-        "on_appeal": one.on_appeal,
-        "upholds": one.upholds,
-        "outcome": one.outcome,
-        "remedy": {
-            "kind": one.remedy_kind,
-            "amount": money(one.amount_minor, one.currency),
-            "freight": money(one.freight_minor, one.currency) if one.freight_minor else None,
-            "freight_bearer": one.freight_bearer,
-            "return_required": one.return_required,
-        },
-        "dispositions": [
-            {
-                "claim": item["claim"],
-                "remedy": {"kind": item["kind"], "amount": money(item["amount_minor"], one.currency)},
-            }
-            for item in one.dispositions
-        ],
-        "liability": [
-            {"party": item["party"], "amount": money(item["amount_minor"], one.currency)} for item in one.liability
-        ],
-        "blame": one.blame,
-        "findings": [_finding(finding, texts) for finding in words[one.seq].get("findings", [])],
-        "reasons": words[one.seq].get("reasons"),
-        "decided_by": one.decided_by if named else None,
-        # When it was made would tell a party that it waited for an approval.
-        "decided_at": rfc3339(one.decided_at if named else one.issued_at),
-        "approved_by": one.approved_by if named else None,
-        "issued_at": rfc3339(one.issued_at),
-        "final_at": rfc3339(one.final_at),
-    }
 
 
 def _finding(finding: Mapping[str, Any], texts: Texts) -> dict[str, Any]:
@@ -236,19 +185,6 @@ def _seals(call: Call, case: Case) -> dict[int, str]:
     return {row.seq: row.jws for row in rows}
 
 
-def _appeals(decision: Decision, appeals: Sequence[Appeal], words: Words) -> list[dict[str, Any]]:
-    return [
-        {
-            "side": appeal.side,
-            "grounds": words[appeal.seq].get("grounds"),
-            "exhibits": appeal.exhibits,
-            "filed_at": rfc3339(appeal.filed_at),
-        }
-        for appeal in appeals
-        if appeal.decision_id == decision.id
-    ]
-
-
 @endpoint(
     blueprint,
     "GET",
@@ -261,25 +197,8 @@ def _appeals(decision: Decision, appeals: Sequence[Appeal], words: Words) -> lis
     answer=list_of(RefundSchema),
 )
 def list_refunds(call: Call, case: Case) -> Answer:
-    inner = call.actor.role not in PARTIES
     found, more = list_page(call, select(Refund).where(Refund.case_id == case.id), Refund.id)
-    items = [
-        {
-            "id": str(refund.id),
-            "purpose": refund.purpose,
-            "purposes": {name: money(amount, refund.currency) for name, amount in refund.purposes.items()},
-            "amount": money(refund.amount_minor, refund.currency),
-            "status": refund.status,
-            "attempts": refund.attempts if inner else None,
-            "requested_at": rfc3339(refund.requested_at),
-            "settled_at": rfc3339(refund.settled_at),
-            "failure": refund.failure,
-            "gateway": refund.gateway if inner else None,
-            "gateway_reference": refund.gateway_reference,
-            "anomaly": refund.anomaly if inner else None,
-        }
-        for refund in found
-    ]
+    items = [refund_answer(refund, call.actor) for refund in found]
     return page_answer(items, more)
 
 
@@ -304,15 +223,5 @@ class LedgerEntrySchema(Schema):
 )
 def list_ledger(call: Call, case: Case) -> Answer:
     query = select(LedgerEntry).where(LedgerEntry.case_id == case.id)
-    items = [
-        {
-            "refund_id": str(one.refund_id),
-            "n": one.n,
-            "account": one.account,
-            "purpose": one.purpose,
-            "amount": money(one.amount_minor, one.currency),
-            "at": rfc3339(one.at),
-        }
-        for one in call.session.scalars(query.order_by(LedgerEntry.refund_id, LedgerEntry.n))
-    ]
+    items = [ledger_answer(one) for one in call.session.scalars(query.order_by(LedgerEntry.refund_id, LedgerEntry.n))]
     return page_answer(items, None)

@@ -5,12 +5,13 @@ from __future__ import annotations
 from flask_smorest import Blueprint
 from marshmallow import Schema, fields, validate
 
-from mediation.api.answers import OrderAnswerSchema, order_answer
+from mediation.api.answers import OrderAnswerSchema
 from mediation.api.calls import Answer, Call
 from mediation.api.endpoint import V1, endpoint
 from mediation.errors import InvalidBody, NotFound
 from mediation.operations import order_facts, orders
 from mediation.schemas import ID_RULE, Id, Instant, MoneySchema, OneOf, PartySchema, SumSchema, Text, Whole, is_id
+from mediation.sight import order_answer
 from workflows.facts import ScanLeg, ScanStatus
 from workflows.states import STAFF, Role
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from typing import Any
 
 from flask_smorest import Blueprint
@@ -21,6 +20,7 @@ from mediation.errors import NotFound
 from mediation.models import Case, Deadline, EvidenceItem, EvidenceRequest, Notice
 from mediation.operations import evidence_requests
 from mediation.schemas import NoBodySchema, as_uuid, rfc3339
+from mediation.sight import request_answer
 from workflows.acts import Act
 from workflows.guards import no_interest
 from workflows.states import PARTIES, STAFF
@@ -136,29 +136,7 @@ def list_evidence_requests(call: Call, case: Case) -> Answer:
     query = select(EvidenceItem).where(EvidenceItem.request_id.in_([one.id for one in found]))
     items = call.session.scalars(query.order_by(EvidenceItem.n)).all()
     words = queries.words(call.session, case, [one.seq for one in found])
-    return page_answer([_request(one, items, words[one.seq]) for one in found], more)
-
-
-def _request(one: EvidenceRequest, items: Sequence[EvidenceItem], words: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "id": str(one.id),
-        "from": one.asked_of,
-        "status": one.status,
-        "asked_at": rfc3339(one.asked_at),
-        "closed_at": rfc3339(one.closed_at),
-        "items": [
-            {
-                "item": item.n,
-                "side": item.side,
-                "type": item.type,
-                "note": words.get(f"items.{item.n}.note"),
-                "status": item.status,
-                "exhibit": item.exhibit,
-            }
-            for item in items
-            if item.request_id == one.id
-        ],
-    }
+    return page_answer([request_answer(one, items, words[one.seq]) for one in found], more)
 
 
 @endpoint(

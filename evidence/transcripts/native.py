@@ -4,16 +4,16 @@ A message is `{sender: {role, id?, name?}, sent_at?, kind?: "text", text, attach
 sha256?}]}`. Its `seq` is its place in the list, from 1; the fields that errors name count from 0.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeVar
-from zoneinfo import ZoneInfo
 
 from evidence.chain import is_hex_digest
 from evidence.errors import NotAdmitted
 from evidence.transcripts.normal import Attachment, Message, MessageKind, Problem, Sender, SenderRole, Transcript
-from evidence.transcripts.times import read_time, zone
+from evidence.transcripts.oddities import DETAILS, Oddities
+from evidence.transcripts.times import localised, read_time, zone
 
 MAX_MESSAGES = 100_000
 MAX_TEXT = 20_000
@@ -22,14 +22,8 @@ MAX_NAME = 200
 """Characters in an id, a name, a media type."""
 MAX_ATTACHMENTS = 50
 
-_DETAILS = {
-    "time_does_not_exist": "the clocks of the zone never showed this local time; the offset before the change was used",
-    "time_is_ambiguous": "the clocks of the zone showed this local time twice; the earlier one was used",
-    "time_runs_backwards": "it was sent before a message that stands above it",
-    "repeats_the_message_before": "it is the same in every field as the message before it",
-}
-
 _Choice = TypeVar("_Choice", bound=StrEnum)
+Instant = Callable[[datetime], tuple[datetime, tuple[str, ...]]]
 
 
 def read(messages: Sequence[Mapping[str, Any]], *, timezone: str) -> Transcript:
@@ -41,6 +35,10 @@ def read(messages: Sequence[Mapping[str, Any]], *, timezone: str) -> Transcript:
     a time that is none, a text that is missing, over-long or holds NUL or a lone surrogate, too many messages.
     """
     local = zone(timezone)
+
+    def instant(written: datetime) -> tuple[datetime, tuple[str, ...]]:
+        return localised(written, local)
+
     if not isinstance(messages, Sequence) or isinstance(messages, str | bytes):
         raise NotAdmitted("messages", "not_a_list", "messages must be a list")
     if not messages:
@@ -49,36 +47,24 @@ def read(messages: Sequence[Mapping[str, Any]], *, timezone: str) -> Transcript:
         raise NotAdmitted("messages", "too_many_messages", f"at most {MAX_MESSAGES:,} messages", "too_large")
     read_so_far: list[Message] = []
     problems: list[Problem] = []
-    latest: datetime | None = None
+    oddities = Oddities()
     for index, raw in enumerate(messages):
-        message, doubt = _message(raw, index, local)
-        before = read_so_far[-1] if read_so_far else None
-        codes = _oddities(message, doubt, before, latest)
-        problems += (Problem(None, message.seq, code, _DETAILS[code]) for code in codes)
+        message, doubts = message_of(raw, instant, index)
+        codes = [*doubts, *oddities.of(message)]
+        problems += (Problem(None, message.seq, code, DETAILS[code]) for code in codes)
         read_so_far.append(message)
-        if message.sent_at is not None:
-            latest = message.sent_at if latest is None else max(latest, message.sent_at)
     return Transcript(tuple(read_so_far), tuple(problems))
 
 
-def _oddities(message: Message, doubt: str | None, before: Message | None, latest: datetime | None) -> Iterator[str]:
-    if doubt:
-        yield doubt
-    if message.sent_at is not None and latest is not None and message.sent_at < latest:
-        yield "time_runs_backwards"
-    if before is not None and _said(message) == _said(before):
-        yield "repeats_the_message_before"
+def message_of(raw: object, instant: Instant, index: int = 0) -> tuple[Message, tuple[str, ...]]:
+    """Read one message, the `index`-th from 0; `instant` brings a local time to UTC, with its doubts.
 
-
-def _said(message: Message) -> tuple[object, ...]:
-    return message.sender, message.sent_at, message.kind, message.text, message.attachments
-
-
-def _message(raw: object, index: int, local: ZoneInfo) -> tuple[Message, str | None]:
+    Raises NotAdmitted as `read` does, and what `instant` raises.
+    """
     at = f"messages.{index}"
     fields = _object(raw, at, {"sender", "sent_at", "kind", "text", "attachments"})
     kind = _choice(MessageKind, fields.get("kind", "text"), f"{at}.kind", "unknown_kind")
-    sent_at, doubt = _sent_at(fields.get("sent_at"), f"{at}.sent_at", local)
+    sent_at, doubts = _sent_at(fields.get("sent_at"), f"{at}.sent_at", instant)
     message = Message(
         seq=index + 1,
         sender=_sender(fields.get("sender"), f"{at}.sender"),
@@ -87,7 +73,7 @@ def _message(raw: object, index: int, local: ZoneInfo) -> tuple[Message, str | N
         text=_text(fields.get("text"), f"{at}.text", kind),
         attachments=_attachments(fields.get("attachments"), f"{at}.attachments"),
     )
-    return message, doubt
+    return message, doubts
 
 
 def _sender(raw: object, at: str) -> Sender:
@@ -99,14 +85,14 @@ def _sender(raw: object, at: str) -> Sender:
     return sender
 
 
-def _sent_at(raw: object, at: str, local: ZoneInfo) -> tuple[datetime | None, str | None]:
+def _sent_at(raw: object, at: str, instant: Instant) -> tuple[datetime | None, tuple[str, ...]]:
     if raw is None:
-        return None, None
+        return None, ()
     detail = "a time is written like 2026-11-03T09:30:00, with or without an offset such as +08:00"
     if not isinstance(raw, str):
         raise NotAdmitted(at, "unreadable_time", detail)
     try:
-        return read_time(raw, local)
+        return read_time(raw, instant)
     except ValueError as error:
         raise NotAdmitted(at, "unreadable_time", detail) from error
 

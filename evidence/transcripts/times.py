@@ -5,6 +5,7 @@ the two instants they could mean (PEP 495, fold=0), and reported.
 """
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
@@ -34,20 +35,34 @@ def zone(name: object) -> ZoneInfo:
     return ZoneInfo(name)
 
 
-def read_time(written: str, zone: ZoneInfo) -> tuple[datetime, str | None]:
-    """Read one time; return it in UTC, and `time_does_not_exist` or `time_is_ambiguous` where the zone makes it so.
+def read_time(
+    written: str, instant: Callable[[datetime], tuple[datetime, tuple[str, ...]]]
+) -> tuple[datetime, tuple[str, ...]]:
+    """Read one time; return it in UTC with its doubts. `instant` does so for a time that states no offset.
 
-    Raises ValueError if the text is not a time, or one outside the years 1 to 9999 in UTC.
+    Raises ValueError if the text is not a time, or one outside the years 1 to 9999 in UTC, and what `instant` raises.
     """
     match = _TIME.fullmatch(written)
     if match is None:
         raise ValueError("not an ISO 8601 date and time")
     read = datetime.fromisoformat(written.upper())
+    if not match["offset"]:
+        return instant(read)
     try:
-        if match["offset"]:
-            return read.astimezone(UTC), None
-        local = read.replace(tzinfo=zone)
-        return local.astimezone(UTC), _doubt(local)
+        return read.astimezone(UTC), ()
+    except OverflowError as error:
+        raise ValueError("outside the years 1 to 9999 in UTC") from error
+
+
+def localised(local: datetime, zone: ZoneInfo) -> tuple[datetime, tuple[str, ...]]:
+    """Return a naive local time in UTC, and `time_does_not_exist` or `time_is_ambiguous` where the zone makes it so.
+
+    Raises ValueError for a time outside the years 1 to 9999 in UTC.
+    """
+    here = local.replace(tzinfo=zone)
+    doubt = _doubt(here)
+    try:
+        return here.astimezone(UTC), (doubt,) if doubt else ()
     except OverflowError as error:
         raise ValueError("outside the years 1 to 9999 in UTC") from error
 

@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help install run test lint types docs bench clean
+.PHONY: help install browser run test lint types docs bench clean
 
 help: ## what can be made
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -20,7 +20,14 @@ $(VENV)/.installed: setup.cfg pyproject.toml constraints.txt Makefile
 run: install ## embedded PostgreSQL, migrations, demo data, API and worker, until Ctrl-C
 	@exec $(BIN)/mediation up --demo --sandbox
 
-test: install lint types ## everything, on a real PostgreSQL that it brings itself
+# The page of a case file is opened in a real browser. Where none is installed and none can be, those tests are skipped.
+browser:
+	@command -v chromium >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+		&& echo "Installing Chromium for the tests of the case file's page" \
+		&& { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+		chromium fonts-wqy-microhei; } >/dev/null 2>&1; } || echo "No Chromium: its tests are skipped (Debian: apt install chromium fonts-wqy-microhei)" >&2
+
+test: install browser lint types ## everything, on a real PostgreSQL that it brings itself
 	$(BIN)/python -m pytest
 
 lint: install ## style and the import law

@@ -8,18 +8,16 @@ value and salt leaves a digest that says nothing while every chain and proof abo
 import hashlib
 import hmac
 import secrets
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from evidence.canonical import canonical
 
 SALT_BYTES = 32
 
-_PREFIX = b"\x00"
+COMMITMENT_PREFIX = b"\x00"
 
 
-@dataclass(frozen=True, slots=True)
-class Commitment:
+class Commitment(NamedTuple):
     """`digest`: 32 bytes that may be public; `salt`: 32 bytes to be kept, and erased, with the value."""
 
     digest: bytes
@@ -36,7 +34,7 @@ def commit(value: Any, salt: bytes | None = None) -> Commitment:
         salt = secrets.token_bytes(SALT_BYTES)
     elif len(salt) != SALT_BYTES:
         raise ValueError(f"a salt has {SALT_BYTES} bytes, not {len(salt)}")
-    return Commitment(hashlib.sha256(_PREFIX + salt + canonical(value)).digest(), salt)
+    return Commitment(hashlib.sha256(COMMITMENT_PREFIX + salt + canonical(value)).digest(), salt)
 
 
 def opens(digest: bytes, salt: bytes, value: Any) -> bool:

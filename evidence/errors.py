@@ -69,5 +69,9 @@ class BlobExists(EvidenceError):
     """The key is taken by other bytes: {detail}"""
 
 
+class BlobNotDeleted(EvidenceError):
+    """The bytes could not be deleted: {detail}"""
+
+
 class BlobMissing(EvidenceError):
     """The blob is not in the store: {detail}"""

@@ -7,13 +7,13 @@ of `{"name", "media_type", "sha256"}`. What a redaction erases can thus vanish w
 """
 
 import hashlib
+import secrets
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from evidence.canonical import canonical
+from evidence.canonical import canonical, canonical_of_plain
 from evidence.chain import instant
-from evidence.commitments import Commitment, commit
+from evidence.commitments import COMMITMENT_PREFIX, SALT_BYTES, Commitment
 from evidence.merkle import root
 from evidence.transcripts.normal import Message
 
@@ -21,8 +21,7 @@ _PREFIX = b"\x00"
 _FIELDS = frozenset({"seq", "role", "sent_at", "kind", "c_text", "c_sender", "c_attachments"})
 
 
-@dataclass(frozen=True, slots=True)
-class SealedMessage:
+class SealedMessage(NamedTuple):
     """A message, its leaf (32 bytes) and the commitments; text, names and salts are the part that can be erased."""
 
     message: Message
@@ -38,11 +37,18 @@ class SealedMessage:
 
 def seal_message(message: Message) -> SealedMessage:
     """Commit to a message under fresh salts. Raises NotCanonical for text with lone surrogates."""
-    c_text = commit(message.text)
-    c_sender = commit(sender_value(message))
-    c_attachments = commit(attachments_value(message))
-    leaf = leaf_of(_fields(message, c_text, c_sender, c_attachments))
-    return SealedMessage(message, leaf, c_text, c_sender, c_attachments)
+    # Randomness is asked for once: a log has a hundred thousand messages of three commitments each.
+    salts = secrets.token_bytes(3 * SALT_BYTES)
+    c_text = _commit(message.text, salts[:SALT_BYTES])
+    c_sender = _commit(sender_value(message), salts[SALT_BYTES : 2 * SALT_BYTES])
+    c_attachments = _commit(attachments_value(message), salts[2 * SALT_BYTES :])
+    fields = canonical_of_plain(_fields(message, c_text, c_sender, c_attachments))
+    return SealedMessage(message, hashlib.sha256(_PREFIX + fields).digest(), c_text, c_sender, c_attachments)
+
+
+def _commit(value: Any, salt: bytes) -> Commitment:
+    """As `commitments.commit` does, for what a message is made of."""
+    return Commitment(hashlib.sha256(COMMITMENT_PREFIX + salt + canonical_of_plain(value)).digest(), salt)
 
 
 def seal_transcript(messages: Iterable[Message]) -> tuple[list[SealedMessage], bytes]:

@@ -19,7 +19,7 @@ from obstore.exceptions import AlreadyExistsError, BaseError
 from obstore.store import LocalStore, ObjectStore, from_url
 
 from evidence.chain import is_hex_digest
-from evidence.errors import BadBlobKey, BadStoreUrl, BlobExists, BlobMissing
+from evidence.errors import BadBlobKey, BadStoreUrl, BlobExists, BlobMissing, BlobNotDeleted
 
 CHUNK_BYTES = 64 * 1024
 
@@ -34,6 +34,11 @@ def blob_key(case_id: str, exhibit_id: str, sha256: str) -> str:
     if not _PART.fullmatch(case_id) or not _PART.fullmatch(exhibit_id) or not is_hex_digest(sha256):
         raise BadBlobKey("a key is made of two ids and a SHA-256 in lowercase hex")
     return f"{case_id}/{exhibit_id}/{sha256}"
+
+
+def blob_folder(case_id: str, exhibit_id: str) -> str:
+    """Return `case/exhibit`, under which all that is stored of one exhibit lies. Raises BadBlobKey as `blob_key`."""
+    return blob_key(case_id, exhibit_id, "0" * 64).rpartition("/")[0]
 
 
 def open_store(url: str) -> "BlobStore":
@@ -98,6 +103,20 @@ class BlobStore:
         if self._folder is not None:
             _forget_staged(self._folder / key)
 
+    def delete_folder(self, folder: str) -> None:
+        """Delete everything under a folder, for good; staged writes too. Not an error if there is nothing.
+
+        Two may do so at once. Raises BlobNotDeleted where the store refuses or cannot be reached.
+        """
+        try:
+            for batch in obstore.list(self._store, prefix=folder):
+                for one in batch:
+                    self.delete(one["path"])
+            if self._folder is not None:
+                _remove(self._folder / folder)
+        except (BaseError, OSError) as error:
+            raise BlobNotDeleted(folder) from error
+
     def _holds(self, key: str, fileobj: IO[bytes]) -> bool:
         """Compare the stored blob with the rest of `fileobj`, chunk by chunk."""
         same = all(fileobj.read(len(chunk)) == chunk for chunk in self.get(key))
@@ -119,6 +138,15 @@ def _forget_staged(path: Path) -> None:
         for staged in path.parent.glob(f"{path.name}#*"):
             staged.unlink(missing_ok=True)
         _sync(path.parent)
+
+
+def _remove(folder: Path) -> None:
+    """Delete a folder of files, whoever else may be at it."""
+    with contextlib.suppress(FileNotFoundError):
+        for staged in folder.iterdir():
+            staged.unlink(missing_ok=True)
+        folder.rmdir()
+        _sync(folder.parent)
 
 
 def _sync(path: Path) -> None:

@@ -7,7 +7,7 @@ by `lock`; then `advance` lets the procedure decide and writes down what it deci
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -23,9 +23,10 @@ from evidence.commitments import commit
 from mediation import deadlines, rows
 from mediation.errors import NotFound
 from mediation.models import Case, Interest, OpenLine, Order
-from workflows import procedure, standing
+from workflows import procedure, replaying, standing
 from workflows.acts import Act, Actor
 from workflows.refusals import Refused
+from workflows.replayed import Entry, Replay
 from workflows.states import FINAL_STATES, PARTIES, STAFF, CaseState, Role, View
 
 OPENED = "open"
@@ -367,3 +368,8 @@ def view_for(case: Case, actor: Actor) -> View:
 def actions() -> tuple[str, ...]:
     """The names of all actions of the procedure."""
     return procedure.ACTIONS
+
+
+def replay(case: Case, entries: Iterable[Entry]) -> Replay:
+    """Where these entries of the case lead by the procedure, told from nothing."""
+    return replaying.replay(entries, buyer_ref=case.buyer_ref, seller_ref=case.seller_ref)

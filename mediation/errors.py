@@ -92,6 +92,12 @@ class OpenCaseExists(MediationError):
     status = 409
 
 
+class Gone(MediationError):
+    """The bytes were taken out by a redaction; what may be said of them stands in the exhibit."""
+
+    status = 410
+
+
 class PaidBelowPromised(MediationError):
     """The sum paid cannot be set below what is reserved and refunded on the order already."""
 

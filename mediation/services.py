@@ -11,12 +11,13 @@ from sqlalchemy import Engine
 from sqlalchemy.orm import Session, sessionmaker
 
 from evidence.errors import EvidenceError
+from evidence.sealing import SealingKey
 from evidence.store import BlobStore, open_store
 from mediation import policies, sandbox
 from mediation.auth import Authenticator
 from mediation.db import make_engine, make_sessions
 from mediation.jobs import Hinter
-from mediation.sealing import Sealer
+from mediation.sealing import Sealer, publish
 from mediation.settings import BadSetting, Settings
 from workflows.policies import PoliciesNotReadable, read
 
@@ -54,7 +55,8 @@ def check(settings: Settings) -> tuple[Sealer, Authenticator, BlobStore]:
     try:
         sealer = Sealer(settings)
     except (OSError, EvidenceError, ValueError) as error:
-        raise BadSetting(f"SEALING_KEY: {settings.sealing_key_path} cannot be used: {error}") from error
+        named = "SEALING_KEY_PEM:" if settings.sealing_key_pem else f"SEALING_KEY: {settings.sealing_key_path}"
+        raise BadSetting(f"{named} cannot be used: {error}") from error
     try:
         authenticator = Authenticator(settings)
     except (OSError, JoseError, ValueError) as error:
@@ -96,6 +98,21 @@ class SandboxTime:
             return self._real() + sandbox.ahead(session)
 
 
+def key_announcer(engine: Engine, real: Callable[[], datetime]) -> Callable[[SealingKey], None]:
+    """What publishes a sealing key that a running process notices."""
+
+    def announce(key: SealingKey) -> None:
+        # Over a connection of its own: whoever is about to sign holds one of the pool's, and it may be the last.
+        own = make_engine(engine.url.render_as_string(hide_password=False), pool_size=1)
+        try:
+            with make_sessions(own).begin() as session:
+                publish(session, key, real())
+        finally:
+            own.dispose()
+
+    return announce
+
+
 def build(
     settings: Settings,
     *,
@@ -115,6 +132,7 @@ def build(
     with sessions.begin() as session:
         sealer.publish(session, real())
         policies.publish(session, settings.policy_file, real())
+    sealer.watch(key_announcer(engine, real))
     if clock is None:
         clock = SandboxTime(sessions, real) if settings.sandbox else real
     return Services(

@@ -35,6 +35,7 @@ class Settings:
     blob_url: str | None = None
     token_key: Path | None = None
     sealing_key: Path | None = None
+    sealing_key_pem: str | None = field(default=None, repr=False)
     policy_file: Path | None = None
     sandbox: bool = False
     clock_workers: int = 2
@@ -54,7 +55,8 @@ class Settings:
 
     @property
     def sealing_key_path(self) -> Path:
-        """Where the private key that signs heads and receipts lies (Ed25519, PEM); never the token key."""
+        """Where the private key that signs heads and receipts lies (Ed25519, PEM), unless it is `sealing_key_pem`
+        itself; never the token key."""
         return self.sealing_key or self.home / "keys" / "sealing.pem"
 
     @property
@@ -82,6 +84,8 @@ def load(**overrides: object) -> Settings:
             "blob_url": env.str("BLOB_URL", None),
             "token_key": env.path("TOKEN_KEY", None),
             "sealing_key": env.path("SEALING_KEY", None),
+            # Where an environment holds no line ends they are written \n, which no PEM has in it otherwise.
+            "sealing_key_pem": env.str("SEALING_KEY_PEM", "").replace("\\n", "\n") or None,
             "policy_file": env.path("POLICY_FILE", None),
             "sandbox": env.bool("SANDBOX", False),
             "clock_workers": env.int("CLOCK_WORKERS", 2, validate=validate.Range(1, 64)),
@@ -103,6 +107,8 @@ def load(**overrides: object) -> Settings:
 
 
 def _check(settings: Settings) -> None:
+    if settings.sealing_key is not None and settings.sealing_key_pem is not None:
+        raise BadSetting("SEALING_KEY, SEALING_KEY_PEM: set one of them; a file and the key itself may not agree")
     url = settings.database_url
     if url is not None and not url.startswith(("postgresql://", "postgres://", "postgresql+psycopg://")):
         raise BadSetting("DATABASE_URL: must be a postgresql:// URL; PostgreSQL is the only database")

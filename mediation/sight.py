@@ -10,8 +10,11 @@ from typing import Any
 
 from evidence import chain
 from mediation import docket
+from mediation.deadlines import Running
 from mediation.models import (
     Appeal,
+    CustodyEntry,
+    Deadline,
     Decision,
     DocketEntry,
     DocketOpening,
@@ -27,6 +30,11 @@ from mediation.schemas import money, rfc3339
 from workflows.acts import Actor
 from workflows.states import PARTIES, STAFF
 
+#: What a decision seals of exhibits that only staff may see.
+CUSTODY_OF_STAFF = "custody_of_staff"
+#: What a redaction erased where only staff may look.
+ERASED_OF_STAFF = "erased_of_staff"
+OF_STAFF = frozenset({CUSTODY_OF_STAFF, ERASED_OF_STAFF})
 #: Entries whose note is from staff to staff.
 _STAFF_NOTES = frozenset({"escalate", "approve", "return_to_mediator", "hand_over"})
 #: Fields of an order that only say when something happened.
@@ -86,6 +94,23 @@ def remedy_answer(remedy: Mapping[str, Any] | None) -> dict[str, Any] | None:
         "return_required": remedy.get("return_required"),
         "purposes": {name: money(amount, currency) for name, amount in remedy.get("purposes", {}).items()},
         "in_place": money(in_place, currency) if (in_place := remedy.get("in_place_minor")) else None,
+    }
+
+
+def deadline_answer(one: Deadline | Running) -> dict[str, Any]:
+    """A deadline that is not over."""
+    left = one.remaining
+    policy = None if one.policy_row is None else {"version": one.policy_version, "row": one.policy_row}
+    return {
+        "kind": one.kind,
+        "fires": one.fires,
+        "at": rfc3339(one.due_at),
+        "started_at": rfc3339(one.started_at),
+        "remaining_seconds": None if left is None else left.total_seconds(),
+        "extended_seconds": one.extended.total_seconds(),
+        "hours": one.hours,
+        "provisional": one.provisional,
+        "policy": policy,
     }
 
 
@@ -255,7 +280,7 @@ def _hidden(entry: DocketEntry, opening: DocketOpening, reader: Actor) -> bool:
     """Parties see their own acts whole; of others' acts not who in person acted, and no note among staff."""
     if reader.role in STAFF:
         return False
-    if opening.name == "note" and entry.type in _STAFF_NOTES:
+    if opening.name in OF_STAFF or (opening.name == "note" and entry.type in _STAFF_NOTES):
         return True
     return (
         reader.role in PARTIES
@@ -263,3 +288,28 @@ def _hidden(entry: DocketEntry, opening: DocketOpening, reader: Actor) -> bool:
         and opening.value is not None
         and opening.value["actor"]["role"] != reader.role
     )
+
+
+# --- custody -----------------------------------------------------------------------------------------------------
+
+
+def custody_answer(one: CustodyEntry) -> dict[str, Any]:
+    """A custody entry as it was hashed, with its hash."""
+    return {
+        "v": one.v,
+        "exhibit": str(one.exhibit_id),
+        "seq": one.seq,
+        "prev": one.prev.hex(),
+        "at": chain.instant(one.at),
+        "act": one.act,
+        "commitment": one.commitment.hex(),
+        "hash": one.hash.hex(),
+    }
+
+
+def custody_opening_answer(salt: bytes | None, value: Mapping[str, Any] | None, reader: Actor) -> dict[str, Any]:
+    """Who acted, and on what part; parties see it of what their own side did. Both null where hidden or erased."""
+    hidden = value is not None and reader.role in PARTIES and value["actor"]["role"] != reader.role
+    if salt is None or hidden:
+        return {"salt": None, "value": None}
+    return {"salt": salt.hex(), "value": value}

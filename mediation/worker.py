@@ -20,7 +20,7 @@ from procrastinate.jobs import Status
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from mediation import clock, idempotency, jobs, logs, paying, policies
+from mediation import clock, erasure, idempotency, jobs, logs, paying, policies
 from mediation.gateways import Gateway, gateway_of
 from mediation.services import Services, build
 from mediation.settings import BadSetting, Settings, load
@@ -82,6 +82,12 @@ def make_app(settings: Settings, services: Services, gateway: Gateway) -> procra
         while forgotten == BATCH:
             with services.sessions.begin() as session:
                 forgotten = idempotency.forget(session, services.real(), limit=BATCH)
+
+    @app.periodic(cron=SWEEP_CRON)
+    @app.task(name="mediation.erase_blobs", queueing_lock="mediation.erase_blobs")
+    def erase_blobs(timestamp: int) -> None:
+        """Delete the bytes of redacted exhibits that a process left when it died."""
+        erasure.sweep(services)
 
     return app
 

@@ -149,14 +149,20 @@ _SENTENCES: dict[str, tuple[str, str]] = {
         "No such default of a side is on file in this case.",
         "本案没有该方逾期未举证的记录。",
     ),
-    "not_offered_yet": (
-        "'{value}' is not offered by this version of the service yet.",
-        "本服务当前版本尚不支持“{value}”。",
-    ),
     "exceeds_paid": (
         "The order does not have this sum left: paid sums minus what is reserved and refunded, over all its cases.",
         "该订单可退余额不足（实付减去所有案件已预留与已退金额）。",
     ),
+    "case_not_final": (
+        "What came from a side is erased once the case is over.",
+        "案件终结后方可删除一方当事人的资料。",
+    ),
+    "already_answered": ("This redaction was approved or rejected already.", "该遮蔽申请已有处理结果。"),
+    "words_erased": (
+        "The words of this decision were erased; return it to the mediator, who decides anew.",
+        "该裁决的文字内容已被删除；请退回调解员重新裁决。",
+    ),
+    "own_request": ("Nobody approves a redaction of their own.", "不得审批本人提出的遮蔽申请。"),
     "already_decided": (
         "A case about order line {line} for this reason was already decided.",
         "订单行 {line} 的同一事由已有裁决。",

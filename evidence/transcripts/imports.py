@@ -5,13 +5,13 @@ the kind system and reported with its line. Formats that are exported newest fir
 """
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from evidence.errors import NotAdmitted
 from evidence.transcripts.importers import Importer, importers
-from evidence.transcripts.native import MAX_MESSAGES, MAX_NAME, MAX_TEXT
-from evidence.transcripts.normal import Message, MessageKind, Problem, Sender, SenderRole, Transcript
+from evidence.transcripts.native import MAX_ATTACHMENTS, MAX_MESSAGES, MAX_NAME, MAX_TEXT
+from evidence.transcripts.normal import Attachment, Message, MessageKind, Problem, Sender, SenderRole, Transcript
 from evidence.transcripts.oddities import DETAILS, Oddities
 from evidence.transcripts.pieces import Draft, Piece, PieceKind, Stated
 from evidence.transcripts.source import Source
@@ -21,6 +21,11 @@ SURE = 50
 """The likeness below which `auto` does not take a file for a format."""
 MAX_PROBLEMS = 1_000
 """Problems told one by one; of the rest only the number is told."""
+MAX_REMARKS = 200
+"""The same for each of the kinds that leave a message's words alone, so that they do not crowd out the others."""
+_REMARKS = frozenset({"field_not_read", "attachment_missing", "edited"})
+MAX_FILE_NAME = 255
+"""Characters in an attachment's name; file systems know no longer ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +49,8 @@ def read(
 
     `watch` is shown every piece as it is read. Raises NotAdmitted: `format` (unknown_format, format_not_recognised,
     not_this_format), `timezone` and `date_order` where they are needed and missing, `participants`
-    (unknown_participant), `file` (no_messages, too_many_messages, too_long, and what reading the source raises).
+    (unknown_participant), `file` (no_messages, too_many_messages, too_many_attachments, too_long, nul_character,
+    lone_surrogate, and what reading the source raises).
     """
     importer = _importer(source, format)
     collected = _Collector(participants)
@@ -83,21 +89,24 @@ class _Collector:
         self._messages: list[Message] = []
         self._problems: list[Problem] = []
         self._untold = 0
+        self._unnamed: set[str] = set()
+        self._remarks: Counter[str] = Counter()
         self._oddities = Oddities()
         self.senders: Counter[str] = Counter()
 
     def take(self, piece: Piece, draft: Draft) -> None:
         """Take the message of a piece."""
         seq = len(self._messages) + 1
+        where = f"line {piece.line}" if piece.line else f"message {seq}"
         if seq > MAX_MESSAGES:
             raise NotAdmitted("file", "too_many_messages", f"at most {MAX_MESSAGES:,} messages", "too_large")
         message = Message(
             seq=seq,
-            sender=self._sender(draft, seq, piece.line),
+            sender=self._sender(draft, seq, piece.line, where),
             sent_at=draft.sent_at,
             kind=draft.kind,
-            text=_bounded(draft.text, MAX_TEXT, "text", piece, seq),
-            attachments=tuple(draft.attachments),
+            text=_sound(draft.text, MAX_TEXT, f"the text of the message at {where}"),
+            attachments=_attached(draft.attachments, where),
             source_line=piece.line,
         )
         if "another_conversation" in draft.doubts:
@@ -126,33 +135,49 @@ class _Collector:
             )
         return Transcript(tuple(self._messages), tuple(self._problems))
 
-    def _sender(self, draft: Draft, seq: int, line: int | None) -> Sender:
+    def _sender(self, draft: Draft, seq: int, line: int | None, where: str) -> Sender:
+        for name in (draft.sender, draft.sender_id):
+            if name is not None:
+                _sound(name, MAX_NAME, f"the sender's name at {where}")
         if draft.sender is None:
             return Sender(SenderRole.system, draft.sender_id, None)
-        for name in (draft.sender, draft.sender_id):
-            if name is not None and len(name) > MAX_NAME:
-                where = f"line {line}" if line else f"message {seq}"
-                raise NotAdmitted(
-                    "file", "too_long", f"the sender's name at {where} has more than {MAX_NAME} characters"
-                )
         named = self._participants.get(draft.sender)
         role = named or draft.role
-        if role is None and draft.sender not in self.senders:
+        if role is None and draft.sender not in self._unnamed:
+            self._unnamed.add(draft.sender)
             self._note(line, seq, "sender_not_named")
         self.senders[draft.sender] += 1
         return Sender(role or SenderRole.staff, draft.sender_id, draft.sender)
 
     def _note(self, line: int | None, seq: int, code: str) -> None:
-        if len(self._problems) >= MAX_PROBLEMS:
+        remark = code in _REMARKS
+        self._remarks[code] += remark
+        if len(self._problems) >= MAX_PROBLEMS or (remark and self._remarks[code] > MAX_REMARKS):
             self._untold += 1
         else:
             self._problems.append(Problem(line, seq, code, DETAILS[code]))
 
 
-def _bounded(text: str, longest: int, what: str, piece: Piece, seq: int) -> str:
-    if len(text) > longest:
-        where = f"line {piece.line}" if piece.line else f"message {seq}"
+def _attached(attachments: Sequence[Attachment], where: str) -> tuple[Attachment, ...]:
+    if len(attachments) > MAX_ATTACHMENTS:
         raise NotAdmitted(
-            "file", "too_long", f"the {what} of the message at {where} has more than {longest:,} characters"
+            "file", "too_many_attachments", f"the message at {where} has more than {MAX_ATTACHMENTS} attachments"
         )
+    for one in attachments:
+        _sound(one.name, MAX_FILE_NAME, f"the name of an attachment at {where}")
+        if one.media_type is not None:
+            _sound(one.media_type, MAX_NAME, f"the type of an attachment at {where}")
+    return tuple(attachments)
+
+
+def _sound(text: str, longest: int, what: str) -> str:
+    """A text as it can be kept and hashed; JSON can escape what no admitted text holds."""
+    if len(text) > longest:
+        raise NotAdmitted("file", "too_long", f"{what} has more than {longest:,} characters")
+    if "\x00" in text:
+        raise NotAdmitted("file", "nul_character", f"{what} contains a NUL character")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise NotAdmitted("file", "lone_surrogate", f"{what} contains half of a surrogate pair") from error
     return text

@@ -13,12 +13,14 @@ DETAILS = {
     "unreadable": "it could not be read in this format and is kept as it stands",
     "unreadable_time": "its time could not be read, so it has none",
     "no_text": "there is no text under its header",
+    "header_in_text": "what was read as its header may be part of the text above: that name stands nowhere else",
     "sender_not_named": "its sender was named for neither side and counts as staff",
     "unknown_kind": "it is of a kind that is not known here and is kept as text",
     "another_conversation": "the export holds several conversations; here another one begins",
     "attachment_missing": "what was attached is not in the export",
     "field_not_read": "the export has fields or columns that are not part of the transcript",
     "edited": "the export says that it was edited after it was sent",
+    "messages_missing": "the export says that there are more messages in this conversation than it holds",
 }
 
 

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from evidence.errors import NotAdmitted
@@ -45,8 +46,7 @@ class DateOrder(StrEnum):
     ymd = "ymd"
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(NamedTuple):
     """A message as the file has it, before it is numbered and its sender is known for a side.
 
     `sender` is the name or, where there is none, the id that the filer calls a side by; None is the chat program
@@ -64,8 +64,7 @@ class Draft:
     doubts: Sequence[str] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Piece:
+class Piece(NamedTuple):
     """A part of a file: code points `start` to `end` of the decoded text, beginning in `line` (from 1).
 
     Of a JSON value or an archive, `start` and `end` count items (an item is one element of the list of messages, over

@@ -10,9 +10,8 @@ import json
 import re
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import cached_property
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from evidence.errors import NotAdmitted
 from evidence.formats import FIELD
@@ -26,8 +25,11 @@ MAX_LINE = 1_000_000
 _LINE_END = re.compile(r"\r\n|\n|\r(?!\Z)")
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+# Longer ones Python refuses to read, or takes quadratic time for; no export counts in them.
+_MAX_DIGITS = 40
+
+
+class Line(NamedTuple):
     """One line. `start` to `end` is its span with the line ending, `text` is without it; `number` counts from 1."""
 
     number: int
@@ -61,6 +63,11 @@ class Source:
         return found[:HEAD_CHARACTERS]
 
     @property
+    def is_longer(self) -> bool:
+        """Whether the text may go on behind its beginning (`head`)."""
+        return len(self.head) >= HEAD_CHARACTERS
+
+    @property
     def head_lines(self) -> list[str]:
         """The lines of the beginning, without their endings."""
         return _LINE_END.split(self.head.removesuffix("\r"))
@@ -83,7 +90,7 @@ class Source:
             if error.code == "not_parsed":
                 return None
             raise
-        return json.loads(self.text())
+        return json.loads(self.text(), parse_int=_whole)
 
     def lines(self) -> Iterator[Line]:
         """Every line in order; memory holds one chunk and one line.
@@ -110,8 +117,7 @@ class Source:
         """The names of the files of the archive, sorted, folders left out; none for what is no archive."""
         if not self.is_archive:
             return []
-        with self._archive() as archive:
-            return sorted(one.filename for one in archive.infolist() if not one.is_dir())
+        return sorted(one.filename for one in self._archive.infolist() if not one.is_dir())
 
     def member(self, name: str) -> "Source":
         """A member of the archive as a source of its own, without lines where it is no text.
@@ -119,8 +125,7 @@ class Source:
         Raises KeyError where there is none of that name, NotAdmitted (control_character) for a text that admission
         would refuse as a file.
         """
-        with self._archive() as archive:
-            file = io.BytesIO(archive.read(name))
+        file = io.BytesIO(self._archive.read(name))
         try:
             encoding = check_text(file)
         except NotAdmitted as error:
@@ -131,12 +136,13 @@ class Source:
 
     def chunks(self, name: str) -> Iterator[bytes]:
         """The bytes of a member in chunks. Raises KeyError where there is none of that name."""
-        with self._archive() as archive, archive.open(name) as stream:
+        with self._archive.open(name) as stream:
             while chunk := stream.read(CHUNK_BYTES):
                 yield chunk
 
+    @cached_property
     def _archive(self) -> zipfile.ZipFile:
-        self.file.seek(0)
+        # Opened once: reading the directory anew for each of a thousand members would take seconds.
         return zipfile.ZipFile(self.file)
 
     def _decoded(self) -> Iterator[str]:
@@ -153,3 +159,8 @@ class Source:
         # Two readers may take turns on one file: a look at the beginning while the lines are being read.
         self.file.seek(at)
         return self.file.read(CHUNK_BYTES)
+
+
+def _whole(digits: str) -> int | str:
+    """A whole number; one that is too long to be one stays as it is written."""
+    return int(digits) if len(digits) <= _MAX_DIGITS else digits

@@ -14,7 +14,9 @@ from flask_swagger_ui import get_swaggerui_blueprint
 from mediation.api import (
     actions,
     cases,
+    custody,
     docket,
+    dossier,
     exhibits,
     gateway,
     health,
@@ -24,6 +26,7 @@ from mediation.api import (
     policies,
     problems,
     proofs,
+    redactions,
     sandbox,
     waiting,
 )
@@ -35,6 +38,9 @@ BLUEPRINTS = (
     docket.blueprint,
     exhibits.blueprint,
     proofs.blueprint,
+    custody.blueprint,
+    redactions.blueprint,
+    dossier.blueprint,
     history.blueprint,
     orders.blueprint,
     waiting.blueprint,

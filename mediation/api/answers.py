@@ -10,10 +10,10 @@ from marshmallow import Schema, fields
 from mediation import docket
 from mediation.api.calls import Call
 from mediation.deadlines import Running
-from mediation.models import Case, Deadline
+from mediation.models import Case
 from mediation.operations import carrying, order_facts
 from mediation.schemas import money, rfc3339
-from mediation.sight import mask, order_answer, party_answer, remedy_answer
+from mediation.sight import deadline_answer, mask, order_answer, party_answer, remedy_answer
 from workflows import standing
 from workflows.acts import Actor
 from workflows.facts import OF_RETURN, PERSONAL_DETAILS, Fact, FactName
@@ -190,23 +190,6 @@ def case_answers(call: Call, found: Sequence[Case]) -> list[dict[str, Any]]:
     """Several cases for the caller, all their claims and deadlines read at once."""
     call.read_along(found)
     return [_case(call, case, call.claims_of(case), call.deadlines_of(case)) for case in found]
-
-
-def deadline_answer(one: Deadline | Running) -> dict[str, Any]:
-    """A deadline that is not over."""
-    left = one.remaining
-    policy = None if one.policy_row is None else {"version": one.policy_version, "row": one.policy_row}
-    return {
-        "kind": one.kind,
-        "fires": one.fires,
-        "at": rfc3339(one.due_at),
-        "started_at": rfc3339(one.started_at),
-        "remaining_seconds": None if left is None else left.total_seconds(),
-        "extended_seconds": one.extended.total_seconds(),
-        "hours": one.hours,
-        "provisional": one.provisional,
-        "policy": policy,
-    }
 
 
 def _next_deadline(running: Sequence[Running]) -> dict[str, Any] | None:

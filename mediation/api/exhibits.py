@@ -14,15 +14,17 @@ from flask_smorest import Blueprint
 from marshmallow import Schema, fields
 from sqlalchemy import select
 
+from evidence.custody import CustodyAct
+from evidence.errors import BlobMissing
 from mediation import docket, idempotency
 from mediation.api.calls import Answer, Call, case_headers, path_id, require_version, run, services
 from mediation.api.docket import WRITERS
 from mediation.api.endpoint import ALL, V1, Hold, describe, endpoint, mount
 from mediation.api.lists import PageSchema, after, list_of, page_answer
-from mediation.api.uploads import CHAT_LOG, MULTIPART, Upload, prepared
+from mediation.api.uploads import CHAT_LOG, META, MULTIPART, Upload, prepared
 from mediation.errors import NotAllowed, NotFound
 from mediation.models import Case, Exhibit, ExhibitMessage, ExhibitMessageOpening
-from mediation.operations import exhibits
+from mediation.operations import custody, exhibits, redactions
 from mediation.schemas import rfc3339
 from mediation.services import Services
 from mediation.sight import who_answer
@@ -47,6 +49,7 @@ class ExhibitSchema(Schema):
     messages = fields.Integer(required=True, allow_none=True, metadata={"description": "how many"})
     merkle_root = fields.String(allow_none=True)
     problems = fields.List(fields.Dict(), required=True)
+    redacted_at = fields.DateTime(allow_none=True, metadata={"description": "when its bytes and its digest went"})
     receipt = fields.String(metadata={"description": "signed head of the docket (JWS), in the filing's answer only"})
 
 
@@ -57,6 +60,7 @@ class ExhibitMessageSchema(Schema):
     kind = fields.String(required=True)
     text = fields.String(required=True, allow_none=True)
     attachments = fields.List(fields.Dict(), required=True, allow_none=True)
+    redacted = fields.Boolean(required=True, metadata={"description": "its words were taken out"})
 
 
 EXHIBIT, PAGE = ExhibitSchema(), PageSchema()
@@ -140,9 +144,10 @@ _FILING["requestBody"] = {
                 "required": ["file", "meta"],
                 "properties": {
                     "file": {"type": "string", "contentMediaType": "application/octet-stream"},
-                    "meta": {"type": "string", "contentMediaType": "application/json"},
+                    "meta": META,
                 },
-            }
+            },
+            "encoding": {"meta": {"contentType": "application/json"}},
         },
     },
 }
@@ -177,6 +182,7 @@ def _answer(call: Call, exhibit: Exhibit) -> dict[str, Any]:
         "messages": exhibit.message_count,
         "merkle_root": None if exhibit.merkle_root is None else exhibit.merkle_root.hex(),
         "problems": exhibit.problems,
+        "redacted_at": rfc3339(exhibit.redacted_at),
     }
 
 
@@ -228,7 +234,9 @@ def visible_exhibit(call: Call, exhibit_id: str) -> Exhibit:
     answer=EXHIBIT,
 )
 def get_exhibit(call: Call, exhibit_id: str) -> Answer:
-    return Answer(_answer(call, visible_exhibit(call, exhibit_id)))
+    exhibit = visible_exhibit(call, exhibit_id)
+    custody.record(call.session, exhibit, call.actor, call.now, CustodyAct.viewed)
+    return Answer(_answer(call, exhibit))
 
 
 @endpoint(
@@ -263,9 +271,13 @@ def list_exhibit_messages(call: Call, exhibit_id: str) -> Answer:
             "kind": row.kind,
             "text": row.text,
             "attachments": row.attachments,
+            "redacted": row.text is None,
         }
         for row in rows[: asked["limit"]]
     ]
+    if items:
+        seen = [items[0]["seq"], items[-1]["seq"]]
+        custody.record(call.session, exhibit, call.actor, call.now, CustodyAct.viewed, messages=seen)
     more = len(rows) > asked["limit"]
     return page_answer(items, items[-1]["seq"] if more else None)
 
@@ -275,9 +287,12 @@ def _content(exhibit_id: str) -> Response:
     house = services()
     actor = house.authenticator.actor(request.headers.get("Authorization"))
     with house.sessions.begin() as session:
-        exhibit = visible_exhibit(Call(house, actor, house.clock(), "en", session), exhibit_id)
-    if exhibit.blob_key is None:
-        raise NotFound()
+        call = Call(house, actor, house.clock(), "en", session)
+        exhibit = visible_exhibit(call, exhibit_id)
+        if exhibit.blob_key is None:
+            raise redactions.tombstone(session, exhibit)
+        # Entered before the first byte leaves: nothing is shown that is not on record.
+        custody.record(session, exhibit, actor, call.now, CustodyAct.downloaded)
     suffix = re.sub(r"[^a-z0-9]", "", exhibit.media_type.rpartition("/")[2])[:8]
     headers = {
         "Content-Disposition": f'attachment; filename="{exhibit.label}.{suffix}"',
@@ -286,7 +301,19 @@ def _content(exhibit_id: str) -> Response:
         "Content-Security-Policy": "default-src 'none'; sandbox",
         "Cache-Control": "private, no-store",
     }
-    return Response(house.blobs.get(exhibit.blob_key), headers=headers, content_type=exhibit.media_type)
+    return Response(_bytes(house, exhibit), headers=headers, content_type=exhibit.media_type)
+
+
+def _bytes(house: Services, exhibit: Exhibit) -> Iterator[bytes]:
+    """Raises Gone where a redaction came between the look at the exhibit and the first byte."""
+    try:
+        return house.blobs.get(str(exhibit.blob_key))
+    except BlobMissing:
+        with house.sessions.begin() as session:
+            again = session.get_one(Exhibit, exhibit.id)
+            if again.blob_key is None:
+                raise redactions.tombstone(session, again) from None
+        raise
 
 
 _CONTENT = describe("The bytes of an exhibit, as they were filed", roles=ALL)

@@ -1,4 +1,4 @@
-"""/exhibits/{id}/proof: what shows a message to be one of those that were filed."""
+"""/exhibits/{id}/proof and /cases/{id}/head: what shows a message to be one of those filed, and a later rollback."""
 
 from __future__ import annotations
 
@@ -6,17 +6,20 @@ from typing import Any
 
 from flask_smorest import Blueprint
 from marshmallow import Schema, ValidationError, fields, validate
-from sqlalchemy import select
+from sqlalchemy import Row, func, literal, select
+from sqlalchemy.dialects.postgresql import aggregate_order_by
 
 from evidence import merkle
 from evidence.chain import instant
-from mediation.api.calls import Answer, Call
-from mediation.api.endpoint import ALL, V1, endpoint
+from evidence.custody import CustodyAct
+from mediation.api.calls import Answer, Call, case_headers
+from mediation.api.endpoint import ALL, V1, Hold, endpoint
 from mediation.api.exhibits import visible_exhibit
 from mediation.errors import NotFound
-from mediation.models import ExhibitMessage, ExhibitMessageOpening
+from mediation.models import Case, Exhibit, ExhibitMessage, ExhibitMessageOpening
+from mediation.operations import custody
 
-blueprint = Blueprint("proofs", __name__, url_prefix=V1, description="Proofs that a message was filed")
+blueprint = Blueprint("proofs", __name__, url_prefix=V1, description="Proofs to be kept, and checked anywhere")
 
 
 class Seq(fields.Integer):
@@ -52,7 +55,37 @@ class ProofSchema(Schema):
     merkle_root = fields.String(required=True)
 
 
-ASK, PROOF = AskProofSchema(), ProofSchema()
+class HeadSchema(Schema):
+    """Where the docket stands; `seal` is a JWS over `{v, statement: "head", case, seq, hash, at}`."""
+
+    case = fields.UUID(required=True)
+    seq = fields.Integer(required=True)
+    hash = fields.String(required=True)
+    at = fields.String(required=True)
+    seal = fields.String(required=True)
+
+
+ASK, PROOF, HEAD = AskProofSchema(), ProofSchema(), HeadSchema()
+
+
+@endpoint(
+    blueprint,
+    "GET",
+    "/cases/<case_id>/head",
+    operation="getHead",
+    summary="The docket's head as it stands now, freshly signed: kept, it shows a later rollback",
+    roles=ALL,
+    hold=Hold.READ,
+    answer=HEAD,
+)
+def get_head(call: Call, case: Case) -> Answer:
+    # Never before the entry that it is the hash of.
+    at = max(call.now, case.updated_at)
+    seal = call.services.sealer.signed_head(case, at)
+    return Answer(
+        {"case": str(case.id), "seq": case.version, "hash": case.head.hex(), "at": instant(at), "seal": seal},
+        headers=case_headers(case),
+    )
 
 
 @endpoint(
@@ -70,22 +103,26 @@ def prove_message(call: Call, exhibit_id: str) -> Answer:
     seq = call.query(ASK)["seq"]
     if exhibit.merkle_root is None or seq > (exhibit.message_count or 0):
         raise NotFound("There is no such message.")
-    leaves = call.session.scalars(
-        select(ExhibitMessage.leaf)
-        .where(ExhibitMessage.case_id == exhibit.case_id, ExhibitMessage.exhibit_id == exhibit.id)
-        .order_by(ExhibitMessage.seq)
-    ).all()
-    message = call.session.get_one(ExhibitMessage, (exhibit.case_id, exhibit.id, seq))
-    opening = call.session.get_one(ExhibitMessageOpening, (exhibit.case_id, exhibit.id, seq))
+    custody.record(call.session, exhibit, call.actor, call.now, CustodyAct.viewed, messages=[seq, seq])
+    leaves = _leaves(call, exhibit)
+    message, opening = ExhibitMessage, ExhibitMessageOpening
+    row = call.session.execute(
+        select(message.seq, message.role, message.sent_at, message.kind, message.c_text, message.c_sender,
+               message.c_attachments, opening.text, opening.text_salt, opening.sender, opening.sender_salt,
+               opening.attachments, opening.attachments_salt)
+        .join(opening, (opening.case_id == message.case_id) & (opening.exhibit_id == message.exhibit_id)
+              & (opening.seq == message.seq))
+        .where(message.case_id == exhibit.case_id, message.exhibit_id == exhibit.id, message.seq == seq)
+    ).one()  # fmt: skip
     return Answer(
         {
             "exhibit": str(exhibit.id),
             "label": exhibit.label,
-            "leaf": _fields(message),
+            "leaf": _fields(row),
             "openings": [
-                _opening("c_text", opening.text_salt, opening.text),
-                _opening("c_sender", opening.sender_salt, opening.sender),
-                _opening("c_attachments", opening.attachments_salt, opening.attachments),
+                _opening("c_text", row.text_salt, row.text),
+                _opening("c_sender", row.sender_salt, row.sender),
+                _opening("c_attachments", row.attachments_salt, row.attachments),
             ],
             "size": len(leaves),
             "path": [part.hex() for part in merkle.inclusion_proof(leaves, seq - 1)],
@@ -94,7 +131,19 @@ def prove_message(call: Call, exhibit_id: str) -> Answer:
     )
 
 
-def _fields(row: ExhibitMessage) -> dict[str, Any]:
+def _leaves(call: Call, exhibit: Exhibit) -> list[bytes]:
+    """Every leaf of the exhibit, in order."""
+    # As one value: rows of their own take several times as long.
+    leaf = ExhibitMessage.leaf
+    joined: bytes = call.session.execute(
+        select(func.string_agg(leaf, aggregate_order_by(literal(b"", leaf.type), ExhibitMessage.seq))).where(
+            ExhibitMessage.case_id == exhibit.case_id, ExhibitMessage.exhibit_id == exhibit.id
+        )
+    ).scalar_one()
+    return [joined[at : at + merkle.HASH_BYTES] for at in range(0, len(joined), merkle.HASH_BYTES)]
+
+
+def _fields(row: Row[Any]) -> dict[str, Any]:
     return {
         "seq": row.seq,
         "role": row.role,

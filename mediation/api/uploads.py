@@ -15,20 +15,23 @@ from marshmallow import Schema, fields, validate
 from werkzeug.datastructures import FileStorage
 
 from evidence.admission import Admitted, admit
-from evidence.store import blob_key
-from evidence.transcripts import native
+from evidence.errors import NotAdmitted
+from evidence.transcripts import imports, native
+from evidence.transcripts.normal import SenderRole
+from evidence.transcripts.pieces import DateOrder
 from mediation import docket
 from mediation.api.calls import MAX_UPLOAD, load, parse, read_body
 from mediation.api.docket import Visibility
-from mediation.db import new_id
 from mediation.errors import BodyTooLarge, InvalidBody, NotAllowed
 from mediation.operations import exhibits
 from mediation.schemas import OneOf, Text, Whole
 from workflows.acts import Actor
-from workflows.refusals import Refused
 from workflows.states import STAFF, EvidenceType
 
 MULTIPART = "multipart/form-data"
+MAX_PARTICIPANTS = 1_000
+#: Fields of `meta` that say how a chat log is to be read.
+OF_CHAT_LOGS = {"format", "timezone", "date_order", "participants"}
 
 
 class AnswersSchema(Schema):
@@ -58,10 +61,16 @@ class FileMetaSchema(Schema):
     title = Text(200)
     visibility = OneOf(Visibility, load_default=docket.PARTIES_SEE)
     answers = fields.Nested(AnswersSchema)
-    # Of the contract, but for importers that are not there yet.
-    format = fields.String()
-    timezone = fields.String()
-    participants = fields.Dict()
+    # Of a chat log, and of nothing else.
+    format = fields.String(metadata={"description": "auto, or the format's name", "example": imports.AUTO})
+    timezone = fields.String(metadata={"description": "IANA name, needed where the file has local times"})
+    date_order = OneOf(tuple(DateOrder), metadata={"description": "needed where the dates can be read in two ways"})
+    participants = fields.Dict(
+        keys=fields.String(validate=validate.Length(1, native.MAX_NAME)),
+        values=OneOf((SenderRole.buyer, SenderRole.seller, SenderRole.staff)),
+        validate=validate.Length(max=MAX_PARTICIPANTS),
+        metadata={"description": "which side the senders are, by their name in the file; who is left out is staff"},
+    )
 
 
 CHAT_LOG, META = FileChatLogSchema(), FileMetaSchema()
@@ -82,7 +91,7 @@ def prepared(actor: Actor, case: uuid.UUID) -> Iterator[Upload]:
     if request.mimetype == MULTIPART:
         part, meta = _upload()
         with admit(cast(BinaryIO, part.stream), filename=part.filename or "", max_bytes=exhibits.MAX_EXHIBIT) as file:
-            filing = _document(case, meta, file)
+            filing = _judged(case, meta, file)
             _require_visibility(actor, filing)
             yield Upload(filing, file.file, orjson.dumps([meta, file.filename, file.sha256]))
     else:
@@ -113,26 +122,15 @@ def _upload() -> tuple[FileStorage, dict[str, Any]]:
         meta = load(META, parse(form["meta"].encode(), "application/json"))
     except InvalidBody as error:
         raise InvalidBody(errors={f"meta.{name}": why for name, why in (error.errors or {}).items()}) from error
-    for name in ("format", "timezone", "participants"):
-        if name in meta:
-            raise Refused("not_offered_yet", field=f"meta.{name}", value=name)
-    if meta["kind"] == EvidenceType.CHAT_LOG:
-        # A chat log that could not be quoted from would be worth little: it is filed as JSON messages.
-        raise Refused("not_offered_yet", field="meta.kind", value="chat_log as a file")
+    if meta["kind"] != EvidenceType.CHAT_LOG and (extra := sorted(OF_CHAT_LOGS & meta.keys())):
+        raise InvalidBody(errors={f"meta.{name}": ["Must be left out for what is no chat_log."] for name in extra})
     return files["file"], meta
 
 
-def _document(case: uuid.UUID, meta: dict[str, Any], admitted: Admitted) -> exhibits.Filing:
-    exhibit_id = new_id()
-    return exhibits.Filing(
-        exhibit_id=exhibit_id,
-        kind=meta["kind"],
-        title=meta.get("title"),
-        visibility=meta["visibility"],
-        sha256=admitted.sha256,
-        size=admitted.size,
-        media_type=admitted.media_type,
-        blob_key=blob_key(str(case), str(exhibit_id), admitted.sha256),
-        filename=admitted.filename,
-        answers=meta.get("answers"),
-    )
+def _judged(case: uuid.UUID, meta: dict[str, Any], admitted: Admitted) -> exhibits.Filing:
+    try:
+        return exhibits.document(case, meta, admitted)
+    except NotAdmitted as error:
+        if error.field in OF_CHAT_LOGS:
+            raise NotAdmitted(f"meta.{error.field}", error.code, error.detail, error.status_hint) from error
+        raise

@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from mediation import queries
 from mediation.api.answers import CaseSchema as CaseAnswerSchema
-from mediation.api.answers import DeadlineSchema, case_answer, deadline_answer
+from mediation.api.answers import DeadlineSchema, case_answer
 from mediation.api.calls import Answer, Call, case_headers
 from mediation.api.endpoint import ALL, V1, Hold, endpoint
 from mediation.api.history import list_page
@@ -20,7 +20,7 @@ from mediation.errors import NotFound
 from mediation.models import Case, Deadline, EvidenceItem, EvidenceRequest, Notice
 from mediation.operations import evidence_requests
 from mediation.schemas import NoBodySchema, as_uuid, rfc3339
-from mediation.sight import request_answer
+from mediation.sight import deadline_answer, request_answer
 from workflows.acts import Act
 from workflows.guards import no_interest
 from workflows.states import PARTIES, STAFF

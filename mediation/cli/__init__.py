@@ -7,11 +7,15 @@ import click
 from mediation.cli.clock import clock
 from mediation.cli.database import database
 from mediation.cli.demo import demo
+from mediation.cli.dossier import dossier
 from mediation.cli.failures import OneLineFailures
+from mediation.cli.keys import keys
 from mediation.cli.policies import policies
 from mediation.cli.procedure import procedure
 from mediation.cli.token import token
+from mediation.cli.transcript import transcript
 from mediation.cli.up import up
+from mediation.cli.verify import verify
 
 
 @click.group(cls=OneLineFailures, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -34,4 +38,8 @@ main.add_command(token)
 main.add_command(database)
 main.add_command(clock)
 main.add_command(policies)
+main.add_command(keys)
 main.add_command(procedure)
+main.add_command(verify)
+main.add_command(transcript)
+main.add_command(dossier)

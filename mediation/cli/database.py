@@ -1,4 +1,4 @@
-"""`mediation db`: the schema of the database."""
+"""`mediation db`: the schema of the database, and its files."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from mediation import migrating
+from mediation import migrating, scrubbing
 from mediation.cli.connected import database_url
 from mediation.cli.connected import home as _home
 from mediation.db import make_engine
@@ -22,6 +22,7 @@ def database() -> None:
     Examples:
       mediation db current
       DATABASE_URL=postgresql://owner@db/mediation mediation db upgrade
+      mediation db scrub
     """
 
 
@@ -52,6 +53,24 @@ def downgrade(home: Path | None, revision: str) -> None:
     with database_url(home) as url:
         migrating.downgrade(url, revision)
         click.echo(_revision(url))
+
+
+@database.command()
+@_home
+def scrub(home: Path | None) -> None:
+    """Take what was erased out of PostgreSQL's own files: dead rows, statistics, the write-ahead log.
+
+    A redaction erases what any reader of the database can get at; this does the same for whoever holds the disk.
+    Safe to repeat. Each table with words is locked while it is rewritten, so choose a quiet hour. Exit status 1, and a
+    line for each, where something stays. Backups, replicas and archived logs are beyond its reach.
+    """
+    with database_url(home) as url:
+        stays = scrubbing.scrub(url, click.echo)
+    for line in stays:
+        click.echo(f"stays: {line}", err=True)
+    if stays:
+        raise SystemExit(1)
+    click.echo("what was erased is in none of PostgreSQL's files any more")
 
 
 def _revision(url: str) -> str:

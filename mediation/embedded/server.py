@@ -35,6 +35,9 @@ SETTINGS = {
     "log_min_messages": "log",
     "log_error_verbosity": "terse",
     "log_checkpoints": "off",
+    # A segment of the write-ahead log that is kept for use again keeps what was erased since.
+    "wal_recycle": "off",
+    "min_wal_size": "32MB",
 }
 NOT_DURABLE = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
 # The order of texts must not depend on the machine's C library, or indexes break when the data move.

@@ -1,6 +1,7 @@
 """The tables. Models hold data and derive from it; they decide nothing and never commit."""
 
 from mediation.models.case import Case, Claim, Offer, OpenLine, Order, Party
+from mediation.models.custody import CustodyEntry, CustodyOpening, Redaction
 from mediation.models.deadline import Deadline, Notice, PolicyVersion, Sandbox
 from mediation.models.decision import Appeal, Decision
 from mediation.models.evidence import EvidenceItem, EvidenceRequest
@@ -14,6 +15,8 @@ __all__ = [
     "Appeal",
     "Case",
     "Claim",
+    "CustodyEntry",
+    "CustodyOpening",
     "Deadline",
     "Decision",
     "DocketEntry",
@@ -32,6 +35,7 @@ __all__ = [
     "Order",
     "Party",
     "PolicyVersion",
+    "Redaction",
     "Refund",
     "RefundStatus",
     "Sandbox",

@@ -6,7 +6,7 @@ import uuid
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import CheckConstraint, ForeignKey, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from mediation.db import Base, new_id
@@ -15,7 +15,9 @@ from mediation.db import Base, new_id
 class Exhibit(Base):
     """One thing filed. `sha256` (hex) is over the stored bytes; `merkle_root` over the messages' leaves.
 
-    `seq` is the docket entry of the filing. The signed receipt is handed out and not kept: it holds the plain digest.
+    `seq` is the docket entry of the filing. What a redaction empties: `sha256`, `title`, `filename`, `blob_key`,
+    `filed_by`; `blob_erased_at` says when the bytes were gone.
+    The signed receipt is handed out and not kept: it holds the plain digest.
     """
 
     __tablename__ = "exhibits"
@@ -23,6 +25,11 @@ class Exhibit(Base):
         UniqueConstraint("case_id", "label"),
         UniqueConstraint("case_id", "seq"),
         CheckConstraint("visibility IN ('parties', 'staff')", name="visibility"),
+        Index(
+            "ix_exhibits_to_erase",
+            "id",
+            postgresql_where=text("redacted_at IS NOT NULL AND blob_erased_at IS NULL"),
+        ),
     )
 
     id: Mapped[uuid.UUID] = mapped_column(primary_key=True, default=new_id)
@@ -37,7 +44,7 @@ class Exhibit(Base):
     media_type: Mapped[str]
     blob_key: Mapped[str | None]
     filed_role: Mapped[str]
-    filed_by: Mapped[str]
+    filed_by: Mapped[str | None]
     filed_at: Mapped[datetime]
     late: Mapped[bool]
     visibility: Mapped[str]
@@ -47,6 +54,8 @@ class Exhibit(Base):
     problems: Mapped[list[Any]]
     answers_request: Mapped[uuid.UUID | None] = mapped_column(ForeignKey("evidence_requests.id"))
     answers_item: Mapped[int | None]
+    redacted_at: Mapped[datetime | None]
+    blob_erased_at: Mapped[datetime | None]
 
 
 class ExhibitMessage(Base):

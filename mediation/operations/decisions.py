@@ -14,9 +14,10 @@ from mediation import docket
 from mediation.db import new_id
 from mediation.errors import InvalidBody
 from mediation.models import Case, Claim, Decision, DocketOpening
-from mediation.operations import carrying, notices, rulings
+from mediation.operations import carrying, custody, notices, rulings
 from mediation.operations import findings as checking
 from mediation.sealing import Sealer
+from mediation.sight import CUSTODY_OF_STAFF
 from workflows.acts import Actor
 from workflows.guards import is_within
 from workflows.refusals import Conflict, Refused
@@ -24,6 +25,8 @@ from workflows.remedies import IN_KIND
 from workflows.states import EscalationReason, RemedyKind, Role
 
 Body = Mapping[str, Any]
+#: What a decision says in words; each can be erased.
+WORDS = ("reasons", "findings")
 #: What a decision says in figures and closed lists; its words are kept apart.
 TERMS = (
     "outcome",
@@ -68,6 +71,7 @@ def decide(session: Session, case: Case, actor: Actor, now: datetime, body: Body
         # Only a mediator's decision waits for approval: senior staff whose authority is bounded leave it to others.
         carrying.require_authority(session, case, actor, worth, now)
     private = carrying.address(session, case, actor, body, now, needed=granted.returns)
+    seen, unseen = _custody(session, case)
     number = session.scalar(select(func.count()).select_from(Decision).where(Decision.case_id == case.id)) or 0
     written = docket.advance(
         session,
@@ -80,12 +84,13 @@ def decide(session: Session, case: Case, actor: Actor, now: datetime, body: Body
             # Where a decision that waits sends the goods is for staff only, like all of it.
             **({} if over else carrying.addressed(case, private)),
         },
-        private={**ruling.words, **private},
+        private={**ruling.words, **private, **({} if over else unseen)},
         # A decision that waits for approval may still change: the parties see that something happened, not what.
         visibility=docket.STAFF_SEE if over else docket.PARTIES_SEE,
         authority_minor=limit,
         amount_minor=worth,
         decision=_fact(ruling, case),
+        **({} if over else seen),
     )
     _end_standing(session, case, "upheld" if ruling.upholds else "overturned")
     row = {
@@ -109,15 +114,21 @@ def decide(session: Session, case: Case, actor: Actor, now: datetime, body: Body
 
 
 def approve(session: Session, case: Case, actor: Actor, now: datetime, body: Body, *, sealer: Sealer) -> None:
-    """Issue the decision that waits for approval. Nobody approves their own."""
+    """Issue the decision that waits for approval. Nobody approves their own.
+
+    Raises Conflict `words_erased` where a redaction took its reasons or findings away meanwhile.
+    """
     docket.check(case, "approve", actor, now)
     pending = session.scalars(select(Decision).where(Decision.case_id == case.id, Decision.status == "pending")).one()
     ruling = _ruling_of(session, pending)
+    if len(ruling.words) < len(WORDS):
+        raise Conflict("words_erased")
     note = {"note": body["note"]} if "note" in body else {}
     granted = granted_by(session, case, ruling.terms)
     worth = granted.remedy["amount_minor"] + granted.remedy["in_place_minor"]
     carrying.require_authority(session, case, actor, worth, now)
     again = carrying.address_of(session, case, pending.seq) if granted.returns else {}
+    seen, unseen = _custody(session, case)
     # The decision is entered again, now for all to see, so that a party's copy of the docket holds its words.
     written = docket.advance(
         session,
@@ -129,8 +140,9 @@ def approve(session: Session, case: Case, actor: Actor, now: datetime, body: Bod
             **_issued(case, ruling, granted, pending.decided_by, actor.subject),
             **carrying.addressed(case, again),
         },
-        private={**ruling.words, **note, **again},
+        private={**ruling.words, **note, **again, **unseen},
         decision=_fact(ruling, case),
+        **seen,
     )
     pending.status, pending.seq, pending.issued_number = "issued", written.seq, case.decisions_issued
     pending.approved_by, pending.issued_at = actor.subject, written.at
@@ -237,7 +249,7 @@ def _ruling_of(session: Session, decision: Decision) -> Ruling:
         select(DocketOpening.name, DocketOpening.value).where(
             DocketOpening.case_id == decision.case_id,
             DocketOpening.seq == decision.seq,
-            DocketOpening.name.in_(("reasons", "findings")),
+            DocketOpening.name.in_(WORDS),
         )
     )
     words = {name: value[name] for name, value in rows if value is not None}
@@ -246,6 +258,12 @@ def _ruling_of(session: Session, decision: Decision) -> Ruling:
 
 def _fact(ruling: Ruling, case: Case) -> dict[str, Any]:
     return {"currency": case.currency, "upholds": ruling.upholds, **ruling.terms}
+
+
+def _custody(session: Session, case: Case) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Facts and words in which a decision that is issued seals where the custody of each exhibit stands."""
+    seen, unseen = custody.sealed_heads(session, case)
+    return {"custody": seen} if seen else {}, {CUSTODY_OF_STAFF: unseen} if unseen else {}
 
 
 # --- what follows from it ----------------------------------------------------------------------------------------

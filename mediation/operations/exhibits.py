@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -14,19 +14,25 @@ from sqlalchemy import func, insert, select
 from sqlalchemy.orm import Session
 
 from evidence import labels
+from evidence.admission import Admitted
 from evidence.canonical import canonical
+from evidence.custody import CustodyAct
 from evidence.errors import NotAdmitted
 from evidence.leaves import SealedMessage, attachments_value, seal_transcript, sender_value
 from evidence.store import blob_key
-from evidence.transcripts import native
+from evidence.transcripts import imports, native
+from evidence.transcripts.normal import Problem, SenderRole
+from evidence.transcripts.pieces import DateOrder, Stated
+from evidence.transcripts.source import Source
+from evidence.transcripts.times import zone
 from mediation import docket
 from mediation.db import new_id
 from mediation.models import Case, Exhibit
-from mediation.operations import evidence_requests
+from mediation.operations import custody, evidence_requests
 from mediation.sealing import Sealer
 from workflows.acts import Actor
 from workflows.refusals import Conflict
-from workflows.states import FINAL_STATES
+from workflows.states import FINAL_STATES, EvidenceType
 
 EXHIBITS_A_SIDE = 100
 MAX_EXHIBIT = 10 * 1024 * 1024
@@ -86,11 +92,58 @@ def chat_log(case: uuid.UUID, body: Mapping[str, Any]) -> tuple[Filing, bytes]:
         messages=sealed,
         merkle_root=root,
         answers=body.get("answers"),
-        problems=[
-            {"message_seq": one.message_seq, "code": one.code, "detail": one.detail} for one in transcript.problems
-        ],
+        problems=[_problem(one) for one in transcript.problems],
     )
     return filing, stored
+
+
+def document(case: uuid.UUID, meta: Mapping[str, Any], admitted: Admitted) -> Filing:
+    """An admitted file as a filing; a chat log is imported, so that it can be quoted from.
+
+    Raises NotAdmitted for a chat log that cannot be imported as it is stated, or at all.
+    """
+    exhibit_id = new_id()
+    filing = Filing(
+        exhibit_id=exhibit_id,
+        kind=meta["kind"],
+        title=meta.get("title"),
+        visibility=meta["visibility"],
+        sha256=admitted.sha256,
+        size=admitted.size,
+        media_type=admitted.media_type,
+        blob_key=blob_key(str(case), str(exhibit_id), admitted.sha256),
+        filename=admitted.filename,
+        answers=meta.get("answers"),
+    )
+    return _imported(filing, meta, admitted) if filing.kind == EvidenceType.CHAT_LOG else filing
+
+
+def _imported(filing: Filing, meta: Mapping[str, Any], admitted: Admitted) -> Filing:
+    named = meta.get("timezone")
+    order = meta.get("date_order")
+    imported = imports.read(
+        Source(
+            admitted.file,
+            filename=admitted.filename,
+            media_type=admitted.media_type,
+            encoding=admitted.encoding,
+        ),
+        format=meta.get("format", imports.AUTO),
+        stated=Stated(None if named is None else zone(named), None if order is None else DateOrder(order)),
+        participants={name: SenderRole(role) for name, role in meta.get("participants", {}).items()},
+    )
+    sealed, root = seal_transcript(imported.transcript.messages)
+    return replace(
+        filing,
+        timezone=named,
+        messages=sealed,
+        merkle_root=root,
+        problems=[_problem(one) for one in imported.transcript.problems],
+    )
+
+
+def _problem(one: Problem) -> dict[str, Any]:
+    return {"line": one.line, "message_seq": one.message_seq, "code": one.code, "detail": one.detail}
 
 
 def require_fileable(case: Case) -> None:
@@ -156,7 +209,8 @@ def file(
     )
     _insert(session, exhibit)
     if filing.messages:
-        _copy(session, case, exhibit, filing.messages)
+        copy_messages(session, case.id, exhibit.id, filing.messages)
+    custody.record(session, exhibit, actor, written.at, CustodyAct.filed)
     receipt = sealer.receipt(case, written, exhibit=exhibit.id, label=label, sha256=filing.sha256, merkle_root=root)
     evidence_requests.answered(session, case, written.at, answer, label)
     return exhibit, receipt
@@ -183,16 +237,18 @@ def _next_label(session: Session, case: Case, actor: Actor) -> str:
     return labels.label(actor.role.value, (count or 0) + 1)
 
 
-def _copy(session: Session, case: Case, exhibit: Exhibit, messages: Sequence[SealedMessage]) -> None:
-    """Stream the messages in by COPY, in the session's own transaction."""
+def copy_messages(
+    session: Session, case_id: uuid.UUID, exhibit_id: uuid.UUID, messages: Sequence[SealedMessage]
+) -> None:
+    """Stream the messages of an exhibit in by COPY, in the session's own transaction."""
     cursor = session.connection().connection.cursor()
     with cursor.copy(_MESSAGES) as copy:
         for one in messages:
             said = one.message
             copy.write_row(
                 (
-                    case.id,
-                    exhibit.id,
+                    case_id,
+                    exhibit_id,
                     said.seq,
                     said.sender.role.value,
                     said.sent_at,
@@ -208,8 +264,8 @@ def _copy(session: Session, case: Case, exhibit: Exhibit, messages: Sequence[Sea
             said = one.message
             copy.write_row(
                 (
-                    case.id,
-                    exhibit.id,
+                    case_id,
+                    exhibit_id,
                     said.seq,
                     said.text,
                     one.c_text.salt,

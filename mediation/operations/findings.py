@@ -71,7 +71,7 @@ def _exhibits(session: Session, case: Case, findings: Stated) -> dict[str, Exhib
     return _on_file(session, case, places, errors)
 
 
-def _texts(session: Session, case: Case, exhibits: Mapping[str, Exhibit], findings: Stated) -> dict[Key, str]:
+def _texts(session: Session, case: Case, exhibits: Mapping[str, Exhibit], findings: Stated) -> dict[Key, str | None]:
     wanted = {
         (exhibits[item["exhibit"]].id, quote["seq"])
         for finding in findings
@@ -84,11 +84,11 @@ def _texts(session: Session, case: Case, exhibits: Mapping[str, Exhibit], findin
             tuple_(ExhibitMessageOpening.exhibit_id, ExhibitMessageOpening.seq).in_(wanted),
         )
     )
-    return {(exhibit, seq): text for exhibit, seq, text in rows if text is not None}
+    return {(exhibit, seq): text for exhibit, seq, text in rows}
 
 
 def _finding(
-    place: str, finding: Mapping[str, Any], exhibits: Mapping[str, Exhibit], texts: Mapping[Key, str]
+    place: str, finding: Mapping[str, Any], exhibits: Mapping[str, Exhibit], texts: Mapping[Key, str | None]
 ) -> dict[str, Any]:
     relied_on = []
     for m, item in enumerate(finding["relied_on"]):
@@ -109,8 +109,12 @@ def _finding(
     }
 
 
-def _position(place: str, exhibit: Exhibit, quote: Mapping[str, Any], texts: Mapping[Key, str]) -> dict[str, int]:
+def _position(
+    place: str, exhibit: Exhibit, quote: Mapping[str, Any], texts: Mapping[Key, str | None]
+) -> dict[str, int]:
     text = texts.get((exhibit.id, quote["seq"]))
+    if text is None and (exhibit.id, quote["seq"]) in texts:
+        raise InvalidBody(errors={f"{place}.seq": [f"The words of this message of {exhibit.label} were erased."]})
     if text is None:
         count = exhibit.message_count
         rule = f"{exhibit.label} has messages 1 to {count}." if count else f"{exhibit.label} is not a chat log."

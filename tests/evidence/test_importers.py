@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,7 +21,7 @@ from evidence.admission import admit
 from evidence.errors import NotAdmitted
 from evidence.transcripts import imports
 from evidence.transcripts.importers import importers
-from evidence.transcripts.normal import SenderRole
+from evidence.transcripts.normal import MessageKind, SenderRole
 from evidence.transcripts.pieces import DateOrder, Piece, PieceKind, Stated
 from evidence.transcripts.source import Source
 
@@ -32,6 +33,14 @@ TEXTS = [
     if path.parent.name in ("qianniu", "whatsapp", "signal", "irc", "csv", "jsonl") and path.is_file()
 ]
 UTC = ZoneInfo("UTC")
+
+
+_LINE_END = re.compile(r"\r\n?")
+
+
+def is_verbatim(path: Path) -> bool:
+    """Whether messages stand in the text as they are; in CSV and JSON they are quoted."""
+    return path.parent.name not in ("csv", "jsonl")
 
 
 def packed(path: Path) -> bytes:
@@ -123,24 +132,26 @@ def test_line_endings_make_no_difference(path: Path, ending: str) -> None:
     expected = expected_of(path)
     found, pieces = read(path.read_text("utf-8").replace("\n", ending).encode(), path, expected)
     assert shown(found, expected) == expected["messages"]
-    assert_covers(path.read_text("utf-8").replace("\n", ending), pieces)
+    assert_covers(path.read_text("utf-8").replace("\n", ending), pieces, verbatim=is_verbatim(path))
 
 
-def assert_covers(text: str, pieces: list[Piece]) -> None:
-    """The pieces put together are the text, and each message's span holds its words."""
+def assert_covers(text: str, pieces: list[Piece], *, verbatim: bool = True) -> None:
+    """The pieces put together are the text; each message's span holds its lines as they stand, if `verbatim`."""
     assert "".join(text[one.start : one.end] for one in pieces) == text
     at = 0
     for one in pieces:
         assert one.start == at and one.end >= one.start
         at = one.end
-        if one.kind is PieceKind.message and one.draft is not None and '"' not in text[one.start : one.end]:
-            assert one.draft.text.split("\n")[0] in text[one.start : one.end]
+        if one.kind is PieceKind.blank and verbatim:
+            assert not text[one.start : one.end].strip()
+        elif one.draft is not None and one.draft.kind is not MessageKind.recall and verbatim:
+            assert _LINE_END.sub("\n", text[one.start : one.end]).removesuffix("\n") == one.draft.text
 
 
 @pytest.mark.parametrize("path", TEXTS, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_the_pieces_of_a_text_cover_it(path: Path) -> None:
     _, pieces = read(path.read_bytes(), path, expected_of(path))
-    assert_covers(path.read_text("utf-8"), pieces)
+    assert_covers(path.read_text("utf-8"), pieces, verbatim=is_verbatim(path))
 
 
 @pytest.mark.parametrize("path", [p for p in ALL if p not in TEXTS], ids=lambda path: f"{path.parent.name}/{path.name}")
@@ -182,9 +193,32 @@ def test_senders_named_for_neither_side_are_staff_and_told_once_each() -> None:
     assert [(one.line, one.code) for one in found.transcript.problems] == [(3, "sender_not_named")]
 
 
-@pytest.mark.parametrize("text", ["Shall I compare thee\nto a summer's day?\n", "a,b\n1,2\n", "{}", "[]", '[{"a": 1}]'])
+@pytest.mark.parametrize("path", ALL, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_no_other_format_is_as_like_a_sample_as_its_own(path: Path) -> None:
+    with source_of(packed(path), path.name) as source:
+        likely = {name: one.likeness(source) for name, one in importers().items()}
+    own = likely.pop(path.parent.name)
+    assert own >= imports.SURE
+    assert max(likely.values()) < own
+
+
+NO_CHATS = [
+    "Shall I compare thee\nto a summer's day?\n",
+    "a,b\n1,2\n",
+    "order,paid_at\n1,2026-11-03 09:20:55\n2,2026-11-03 09:21:55\n",
+    "started 2026-11-03 09:20:55\nstopped 2026-11-03 09:21:55\n",
+    "春夜喜雨\n2026-11-03 09:20:55\n" + "好雨知时节，当春乃发生。\n" * 60,
+    "10:00 coffee\n10:30 bread\n",
+    "[1] A note: see below\n[2] Another: see above\n",
+    "{}",
+    "[]",
+    '[{"a": 1}]',
+]
+
+
+@pytest.mark.parametrize("text", NO_CHATS, ids=lambda text: repr(text[:12]))
 def test_what_is_no_conversation_is_not_taken_for_one(text: str) -> None:
-    name = "x.json" if text.startswith(("{", "[")) else "x.txt"
+    name = "x.json" if text.endswith(("}", "]")) else "x.txt"
     with source_of(text.encode(), name) as source, pytest.raises(NotAdmitted) as refused:
         imports.read(source, stated=Stated(UTC), participants={})
     assert (refused.value.field, refused.value.code) == ("format", "format_not_recognised")
@@ -195,35 +229,6 @@ def test_a_format_that_does_not_fit_is_refused(format: str, code: str) -> None:
     with source_of(b"hello\n", "x.txt") as source, pytest.raises(NotAdmitted) as refused:
         imports.read(source, format=format, stated=Stated(UTC), participants={})
     assert (refused.value.field, refused.value.code) == ("format", code)
-
-
-# --- dates -------------------------------------------------------------------------------------------------------
-
-AMBIGUOUS = "03/04/26, 09:12 - Ana: hi\n05/06/26, 09:12 - Shop: hi\n"
-
-
-def _dated(text: str, order: DateOrder | None) -> list[str]:
-    with source_of(text.encode(), "x.txt") as source:
-        found = imports.read(source, stated=Stated(UTC, order), participants={})
-    return [str(one.sent_at)[:10] for one in found.transcript.messages]
-
-
-def test_an_order_of_day_and_month_that_nothing_proves_is_asked_for() -> None:
-    with pytest.raises(NotAdmitted) as refused:
-        _dated(AMBIGUOUS, None)
-    assert (refused.value.field, refused.value.code) == ("date_order", "date_order_needed")
-    assert _dated(AMBIGUOUS, DateOrder.dmy) == ["2026-04-03", "2026-06-05"]
-    assert _dated(AMBIGUOUS, DateOrder.mdy) == ["2026-03-04", "2026-05-06"]
-
-
-def test_one_date_in_the_whole_file_proves_the_order_of_all() -> None:
-    assert _dated(AMBIGUOUS + "25/06/26, 09:12 - Ana: hi\n", None) == ["2026-04-03", "2026-06-05", "2026-06-25"]
-
-
-def test_an_order_that_the_dates_contradict_is_refused() -> None:
-    with pytest.raises(NotAdmitted) as refused:
-        _dated(AMBIGUOUS + "25/06/26, 09:12 - Ana: hi\n", DateOrder.mdy)
-    assert (refused.value.field, refused.value.code) == ("date_order", "date_order_does_not_fit")
 
 
 def test_a_text_that_no_message_may_have_is_refused_with_its_line() -> None:

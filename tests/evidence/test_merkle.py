@@ -1,3 +1,5 @@
+"""The Merkle tree against the published vectors of RFC 6962, and against its recursive definition."""
+
 import hashlib
 import time
 
@@ -19,6 +21,26 @@ HEADS = [
     "ddb89be403809e325750d3d263cd78929c2942b7942a34b77e122c9594a74c8c",
     "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328",
 ]
+# The audit paths of the same test vectors, by leaf (from 1) and size of the tree.
+PATHS = {
+    (1, 1): [],
+    (1, 8): [
+        "96a296d224f285c67bee93c30f8a309157f0daa35dc5b87e410b78630a09cfc7",
+        "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e",
+        "6b47aaf29ee3c2af9af889bc1fb9254dabd31177f16232dd6aab035ca39bf6e4",
+    ],
+    (6, 8): [
+        "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b",
+        "ca854ea128ed050b41b35ffc1b87b8eb2bde461e9e3b5596ece6b9d5975a0ae0",
+        "d37ee418976dd95753c1c73862b9398fa2a2cf9b4ff0fdfe8b30cd95209614b7",
+    ],
+    (3, 3): ["fac54203e7cc696cf0dfcb42c92a1d9dbaf70ad9e621f4bd8d98662f00e3c125"],
+    (2, 5): [
+        "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d",
+        "5f083f0a1a33ca076a95279832580db3e0ef4584bdff1f54c8a360f50de3031e",
+        "bc1a0643b12e4d2d7c77918f44e0f4f79a838b6cf9ec5b5c283e1f4d88599e6b",
+    ],
+}
 LEAVES = [hashlib.sha256(b"\x00" + bytes.fromhex(data)).digest() for data in DATA]
 MANY = [hashlib.sha256(str(number).encode()).digest() for number in range(300)]
 
@@ -49,9 +71,60 @@ def path_by_definition(leaves: list[bytes], index: int) -> list[bytes]:
     return [*path_by_definition(leaves[split:], index - split), by_definition(leaves[:split])]
 
 
+def root_by_path(leaf: bytes, index: int, size: int, path: list[bytes]) -> bytes:
+    """The root that a path leads to, by the definition of the path read from its end, where the topmost split is."""
+    if size == 1:
+        assert path == []
+        return leaf
+    split = 1
+    while split * 2 < size:
+        split *= 2
+    if index < split:
+        return node(root_by_path(leaf, index, split, path[:-1]), path[-1])
+    return node(path[-1], root_by_path(leaf, index - split, size - split, path[:-1]))
+
+
 @pytest.mark.parametrize("size", range(1, 9))
 def test_the_heads_are_those_of_the_rfc_6962_vectors(size: int) -> None:
     assert root(LEAVES[:size]).hex() == HEADS[size - 1]
+    # The vectors themselves, by a recursion that shares nothing with the code.
+    assert by_definition(LEAVES[:size]).hex() == HEADS[size - 1]
+
+
+@pytest.mark.parametrize(("leaf", "size"), PATHS)
+def test_the_audit_paths_are_those_of_the_rfc_6962_vectors(leaf: int, size: int) -> None:
+    path = [bytes.fromhex(part) for part in PATHS[leaf, size]]
+    assert inclusion_proof(LEAVES[:size], leaf - 1) == path
+    assert path_by_definition(LEAVES[:size], leaf - 1) == path
+    assert root_by_path(LEAVES[leaf - 1], leaf - 1, size, path).hex() == HEADS[size - 1]
+    assert verify_inclusion(LEAVES[leaf - 1], leaf - 1, size, path, bytes.fromhex(HEADS[size - 1]))
+    for other in range(1, 9):
+        if other != size:
+            assert not verify_inclusion(LEAVES[leaf - 1], leaf - 1, other, path, bytes.fromhex(HEADS[other - 1]))
+
+
+def test_every_path_in_every_small_tree_is_that_of_the_definition_and_leads_to_its_root() -> None:
+    for size in range(1, 66):
+        leaves = MANY[:size]
+        head = by_definition(leaves)
+        assert root(leaves) == head
+        for index in range(size):
+            path = inclusion_proof(leaves, index)
+            assert path == path_by_definition(leaves, index)
+            assert root_by_path(leaves[index], index, size, path) == head
+            assert verify_inclusion(leaves[index], index, size, path, head)
+
+
+@given(st.lists(st.binary(min_size=32, max_size=32), min_size=1, max_size=40), st.data())
+def test_a_proof_is_accepted_exactly_where_the_definition_leads_to_the_root(
+    leaves: list[bytes], data: st.DataObject
+) -> None:
+    size = len(leaves)
+    index = data.draw(st.integers(0, size - 1))
+    other = data.draw(st.sampled_from(leaves))
+    path = path_by_definition(leaves, index)
+    leads = root_by_path(other, index, size, path) == by_definition(leaves)
+    assert verify_inclusion(other, index, size, path, root(leaves)) == leads
 
 
 def test_the_empty_tree_is_the_hash_of_nothing() -> None:

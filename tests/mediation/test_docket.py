@@ -11,18 +11,30 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Connection, text
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 
 from evidence import chain, sealing
 from evidence.commitments import commit, opens
 from mediation import create_app
-from mediation.db import APPLICATION_ROLE, make_engine
+from mediation.db import APPLICATION_ROLE, Base, make_engine
 from tests.mediation.conftest import make_services, make_settings
 from tests.mediation.story import CHAT, Story, decision
 
 #: What PostgreSQL answers (SQLSTATE): no privilege, not the owner's rule, a key already there.
 FORBIDDEN, BROKEN, TAKEN = "42501", "23000", "23505"
-APPEND_ONLY = ("docket_entries", "exhibit_messages", "ledger_entries", "seals")
+APPEND_ONLY = ("docket_entries", "exhibit_messages", "custody_entries", "ledger_entries", "seals")
+#: Tables that a redaction erases from, with the columns that it may empty.
+ERASABLE = {
+    "docket_openings": {"salt", "value"},
+    "exhibit_message_openings": {
+        "text", "text_salt", "sender", "sender_salt", "attachments", "attachments_salt",
+    },
+    "custody_openings": {"salt", "value"},
+    "exhibits": {"sha256", "title", "filename", "blob_key", "filed_by"},
+}  # fmt: skip
+#: Set once, and tried below.
+SAID_ONCE = {"redacted_at", "blob_erased_at"}
 
 
 @contextmanager
@@ -75,8 +87,12 @@ FROM_THE_APPLICATION = [
     "TRUNCATE cases CASCADE",
     "DELETE FROM cases",
     "DELETE FROM docket_openings",
-    "UPDATE docket_openings SET value = NULL, salt = NULL",
-    "UPDATE exhibits SET sha256 = NULL",
+    "UPDATE docket_openings SET name = name",
+    "UPDATE exhibit_message_openings SET seq = seq",
+    "UPDATE exhibits SET label = label",
+    "UPDATE exhibits SET merkle_root = NULL",
+    "DELETE FROM exhibits",
+    "DELETE FROM exhibit_message_openings",
     "DELETE FROM decisions",
     "UPDATE alembic_version SET version_num = '0000'",
     "ALTER TABLE docket_entries DISABLE TRIGGER ALL",
@@ -195,10 +211,77 @@ def test_every_guard_of_the_record_is_enabled_always(kept: Story) -> None:
         ).all()  # fmt: skip
     assert {(table, name) for table, name, _ in rows} >= {
         *((table, f"{table}_append_only") for table in APPEND_ONLY),
+        *((table, f"{table}_only_erased") for table in ERASABLE),
         ("docket_entries", "docket_entries_chained"),
+        ("custody_entries", "custody_entries_chained"),
         ("ledger_entries", "ledger_entries_balanced"),
     }
     assert all((enabled.decode() if isinstance(enabled, bytes) else enabled) == "A" for *_, enabled in rows)
+
+
+# --- what may be erased, and never changed -----------------------------------------------------------------------
+
+#: For each type of column a value that is another one than before, or one where there was none.
+_OTHER = {
+    "UUID": "gen_random_uuid()",
+    "BIGINT": "coalesce({0}, 0) + 1",
+    "TEXT": "coalesce({0}, '') || 'x'",
+    "BOOLEAN": "NOT {0}",
+    "TIMESTAMP WITH TIME ZONE": "{0} + interval '1 second'",
+    "BYTEA": "coalesce({0}, '') || '\\x00'::bytea",
+    "JSONB": "jsonb_build_object('was', {0})",
+}
+_CHANGES = [
+    (table, column.name, _OTHER[str(column.type.compile(postgresql.dialect()))].format(column.name))
+    for table in ERASABLE
+    for column in Base.metadata.tables[table].columns
+    if column.name not in SAID_ONCE
+]
+#: No exhibit of this module's story answers a request.
+_EMPTY = {"answers_request", "answers_item"}
+_LOSSES = [(table, name, "NULL") for table, name, _ in _CHANGES if name not in ERASABLE[table] | _EMPTY]
+
+
+@pytest.mark.parametrize("replica", [False, True], ids=["as_usual", "as_replica"])
+@pytest.mark.parametrize(("table", "column", "value"), [*_CHANGES, *_LOSSES])
+def test_what_may_be_erased_is_never_changed(kept: Story, table: str, column: str, value: str, replica: bool) -> None:
+    """Not by the owner, and not by a superuser who plays replica either."""
+    with _connected(_url(kept), role=None) as connection:
+        if replica:
+            connection.execute(text("SET session_replication_role = replica"))
+        rows = f"WHERE {column} IS NOT NULL" if value == "NULL" else ""
+        assert connection.scalar(text(f"SELECT count(*) FROM {table} {rows}"))
+        with pytest.raises(DBAPIError) as refused:
+            connection.execute(text(f"UPDATE {table} SET {column} = {value} {rows}"))
+        assert _sqlstate(refused.value) == BROKEN
+        assert f"{table} can be erased and not changed" in str(refused.value)
+
+
+@pytest.mark.parametrize("role", [APPLICATION_ROLE, None], ids=["application", "owner"])
+@pytest.mark.parametrize("table", ERASABLE)
+def test_what_may_be_erased_is_erased_for_good(kept: Story, table: str, role: str | None) -> None:
+    with _connected(_url(kept), role=role) as connection:
+        columns = sorted(ERASABLE[table])
+        count = connection.scalar(text(f"SELECT count(*) FROM {table}"))
+        emptied = connection.execute(text(f"UPDATE {table} SET {', '.join(f'{name} = NULL' for name in columns)}"))
+        assert emptied.rowcount == count > 0
+        for name in columns:
+            kind = str(Base.metadata.tables[table].columns[name].type.compile(postgresql.dialect()))
+            with pytest.raises(DBAPIError) as refused, connection.begin_nested():
+                connection.execute(text(f"UPDATE {table} SET {name} = {_OTHER[kind].format(name)}"))
+            assert f"{table} can be erased and not changed" in str(refused.value)
+        connection.rollback()
+
+
+@pytest.mark.parametrize("column", sorted(SAID_ONCE))
+def test_when_an_exhibit_was_erased_is_said_once(kept: Story, column: str) -> None:
+    with _connected(_url(kept), role=None) as connection:
+        connection.execute(text(f"UPDATE exhibits SET {column} = now()"))
+        for value in (f"{column} + interval '1 second'", "NULL"):
+            with pytest.raises(DBAPIError) as refused, connection.begin_nested():
+                connection.execute(text(f"UPDATE exhibits SET {column} = {value}"))
+            assert "exhibits can be erased and not changed" in str(refused.value)
+        connection.rollback()
 
 
 # --- what may be added -------------------------------------------------------------------------------------------

@@ -322,7 +322,7 @@ def test_the_description_can_be_browsed(shared: Story) -> None:
 # --- errors ------------------------------------------------------------------------------------------------------
 
 #: docs/api.md, "Errors": what a client may meet. A 500 is never one of them.
-STATUSES = {400, 401, 403, 404, 409, 412, 413, 415, 422, 429, 503}
+STATUSES = {400, 401, 403, 404, 409, 410, 412, 413, 415, 422, 429, 503}
 ERRORS = sorted(every_error(), key=lambda error: error.__name__)
 
 
@@ -370,6 +370,10 @@ BEGINS_A_TRANSACTION = {
     "api/exhibits.py": "an upload looks at its case before the bytes are read, and a download before they are sent",
     "api/gateway.py": "a callback",
     "api/sandbox.py": "time is moved on from one due moment to the next, and the gateway is told how to behave",
+    "api/dossier.py": "a case file's case is looked at before the file is made",
+    "cli/dossier.py": "the case that is named is looked up",
+    "dossiers.py": "that a case file was made is entered before its snapshot is read",
+    "erasure.py": "which bytes are left is looked at, and each that is gone is noted",
     "services.py": "the sealing key and the policies are published when a process starts; a sandbox's time is read",
     "clock.py": "each deadline that is fired, and what is written down of one that failed; each clock that was missing",
     "cli/clock.py": "what is due is looked at; what was set aside is tried again",
@@ -382,6 +386,8 @@ BEGINS_A_TRANSACTION = {
 #: Who may catch whatever is raised, and why. Nobody may do so and say nothing.
 CATCHES_ANYTHING = {
     "clock.py": "a deadline that fails for whatever reason is written down, and must not keep the next one waiting",
+    "cli/dossier.py": "a case file that is not whole is taken away, and the error goes on",
+    "dossiers.py": "a case file that is not whole is let go of, and the error goes on",
     "demo/data.py": "files that no case names any more are taken away, and the error goes on",
     "embedded/server.py": "a start in a thread of its own raises where its result is asked for, and is waited for",
     "paying.py": "a refund that cannot be settled for a defect of ours goes to people, and the error goes on",

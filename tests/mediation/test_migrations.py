@@ -65,6 +65,9 @@ def _fill(url: str, home: Path) -> Story:
     story = Story(create_app(settings, services), services)
     case = story.at("decided")
     assert story.post("seller", f"/cases/{case}/exhibits", CHAT).status_code == 201
+    spare = story.post("buyer", f"/cases/{case}/exhibits", CHAT).get_json()["id"]
+    redacted = story.post("senior", f"/exhibits/{spare}/redactions", {"seqs": [1], "reason": "personal_data"})
+    assert redacted.status_code == 200, redacted.get_json()
     story.do("seller", case, "appeal", {"grounds": "The carrier was late, not us.", "exhibits": ["S-1"]})
     for state in WAYS:
         story.at(state, paid=60_000 if state == "pending" else 12_900)

@@ -64,8 +64,11 @@ FIGURES: dict[str, dict[str, object]] = {
     "freight_above_cap": {"cap": "CNY 50.00", "row": "base"},
     "item_not_open": {},
     "default_not_on_file": {},
-    "not_offered_yet": {"value": "defaults"},
     "exceeds_paid": {},
+    "case_not_final": {},
+    "already_answered": {},
+    "words_erased": {},
+    "own_request": {},
     "already_decided": {"line": "1"},
 }
 

@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from evidence.errors import NotAdmitted
-from evidence.transcripts.pieces import DateOrder
+from evidence.transcripts.pieces import DateOrder, Stated
 
+UNREADABLE = ("unreadable_time",)
 #: Morning and afternoon, before or behind the time, with the spaces that newer programs put there.
 MARK = r"(?:[AaPp]\.?[ \u00a0\u202f]?[Mm]\.?|上午|下午|凌晨|早上|中午|晚上)"
 _AFTERNOON = re.compile(r"[Pp]|下午|晚上")
@@ -20,7 +21,7 @@ def hour_of(hour: int, mark: str | None) -> int:
     """
     if mark is None or hour > 12:
         return hour
-    if _AFTERNOON.search(mark):
+    if _AFTERNOON.search(mark) or (mark == "中午" and hour < 4):
         return hour % 12 + 12
     return hour % 12 if _MORNING.search(mark) else hour
 
@@ -29,11 +30,18 @@ def order_of(dates: Iterable[tuple[int, int, int]], stated: DateOrder | None) ->
     """In which order dates of three numbers are written: as what is in them proves, else as it was stated.
 
     Raises NotAdmitted with field date_order: date_order_needed where nothing proves it and nothing was stated,
-    date_order_does_not_fit where no order, or not the stated one, makes dates of all of them.
+    date_order_does_not_fit where no order, or not the stated one, makes dates of all of them that are dates at all.
     """
     possible = set(DateOrder)
+    dated = False
     for numbers in dates:
-        possible = {order for order in possible if _fits(numbers, order, stated)}
+        fitting = _fitting(numbers, stated)
+        if fitting:
+            # A date that no order makes a date of is no evidence of the order.
+            possible &= fitting
+            dated = True
+    if not dated:
+        return stated or DateOrder.ymd
     if stated is not None and stated in possible:
         return stated
     if stated is not None or not possible:
@@ -48,12 +56,24 @@ def order_of(dates: Iterable[tuple[int, int, int]], stated: DateOrder | None) ->
     return possible.pop()
 
 
-def _fits(numbers: tuple[int, int, int], order: DateOrder, stated: DateOrder | None) -> bool:
+def _fitting(numbers: tuple[int, int, int], stated: DateOrder | None) -> set[DateOrder]:
+    """The orders in which three numbers are a date.
+
+    Whoever writes the year first writes all of it, so that two digits are a year only where nothing else fits, or
+    where the filer says so.
+    """
+    fitting = {order for order in DateOrder if _fits(numbers, order)}
+    short = DateOrder.ymd in fitting and numbers[0] < 100
+    return fitting - {DateOrder.ymd} if short and len(fitting) > 1 and stated is not DateOrder.ymd else fitting
+
+
+def _fits(numbers: tuple[int, int, int], order: DateOrder) -> bool:
     year, month, day = arranged(numbers, order)
-    if order is DateOrder.ymd and year < 100 and stated is not DateOrder.ymd:
-        # Whoever writes the year first writes all of it, unless the filer knows better.
-        return False
-    return (year < 100 or year >= 1990) and 1 <= month <= 12 and 1 <= day <= 31
+    return _is_year(year) and 1 <= month <= 12 and 1 <= day <= 31
+
+
+def _is_year(year: int) -> bool:
+    return year < 100 or year >= 1990
 
 
 def arranged(numbers: tuple[int, int, int], order: DateOrder) -> tuple[int, int, int]:
@@ -67,7 +87,23 @@ def arranged(numbers: tuple[int, int, int], order: DateOrder) -> tuple[int, int,
 def local_time(numbers: tuple[int, int, int], order: DateOrder, clock: tuple[int, int, int]) -> datetime | None:
     """The naive local time, None where there is no such day or time. Years of two digits are of this century."""
     year, month, day = arranged(numbers, order)
+    if not _is_year(year):
+        return None
     try:
         return datetime(year + 2000 if year < 100 else year, month, day, *clock)  # noqa: DTZ001 - local, zone to come
     except ValueError:
         return None
+
+
+def instant_of(local: datetime | None, stated: Stated) -> tuple[datetime | None, tuple[str, ...]]:
+    """A local time in UTC with its doubts; None with the doubt `unreadable_time` where there is none.
+
+    Raises NotAdmitted (timezone_needed) where no zone was stated.
+    """
+    if local is None:
+        return None, UNREADABLE
+    try:
+        return stated.instant(local)
+    except ValueError:
+        # The very first and last hours of the calendar lie outside it in some zones.
+        return None, UNREADABLE

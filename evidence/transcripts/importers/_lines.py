@@ -1,11 +1,18 @@
 """Text formats in which a message begins with a header and goes on until the next one."""
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 
+from evidence.transcripts.native import MAX_NAME
 from evidence.transcripts.normal import MessageKind
 from evidence.transcripts.pieces import Draft, Piece, PieceKind
 from evidence.transcripts.source import Line, Source
+
+Header = Callable[[str], re.Match[str] | None]
+
+_LONGEST_PREFACE = 5
+_COLON = re.compile(":")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +81,49 @@ class _Message:
             yield Piece(PieceKind.blank, line.start, line.end, line.number)
 
 
-def share(source: Source, opens: Callable[[str], object]) -> float:
-    """The share, 0 to 1, of the first lines that begin a message; blank lines do not count."""
+def resemblance(source: Source, opens: Callable[[str], object], *, least: int, most: int) -> int:
+    """How surely, 0 to 100, a text is in a format whose messages begin with lines that `opens` knows.
+
+    A single message of many lines is a chat too, so one header at the very beginning weighs much: that is worth
+    `least`, and `most` where every line is a header. Behind a few lines of something else it is worth a little less.
+    """
     lines = [line for line in source.head_lines if line.strip()][:200]
-    return sum(1 for line in lines if opens(line)) / len(lines) if lines else 0.0
+    headers = [n for n, line in enumerate(lines) if opens(line)]
+    if not headers:
+        return 1 if source.is_longer else 0
+    if headers[0] == 0:
+        return least + round((most - least) * len(headers) / len(lines))
+    return least - 20 if headers[0] < _LONGEST_PREFACE and len(headers) > 1 else 10
+
+
+def speakers(source: Source, header: Header) -> set[str]:
+    """The names that stand between a header and a colon with a space, anywhere in a text."""
+    found = set()
+    for line in source.lines():
+        if opening := header(line.text):
+            name, colon, _ = line.text[opening.end() :].partition(": ")
+            if colon and len(name) <= MAX_NAME:
+                found.add(_visible(name))
+    return found
+
+
+def speaker(line: str, begins: int, known: Container[str]) -> tuple[str | None, int]:
+    """Who speaks in a line with a header that ends at `begins`, and where the text begins.
+
+    What has no name before a colon is a line of the program itself. Names that contain a colon themselves cannot be
+    told from a text that does, save where it is followed by no space.
+    """
+    rest = line[begins:]
+    name, colon, _ = rest.partition(": ")
+    if colon and len(name) <= MAX_NAME and _visible(name):
+        return _visible(name), begins + len(name) + 2
+    # Without a space a colon may be anybody's, so only a name that speaks elsewhere is taken, the longest of them.
+    for found in reversed(list(_COLON.finditer(rest, 0, MAX_NAME + 1))):
+        if (name := _visible(rest[: found.start()])) in known:
+            return name, begins + found.end()
+    return None, begins
+
+
+def _visible(name: str) -> str:
+    """A name without the marks of direction that some programs put around it, which nobody sees or could state."""
+    return name.strip("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2068\u2069 ")

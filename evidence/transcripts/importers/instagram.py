@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from evidence.transcripts.importers._files import media_type_of
 from evidence.transcripts.importers._items import NotAnItem, field_doubt, itemised, mapping, objects, string
 from evidence.transcripts.normal import Attachment, MessageKind
 from evidence.transcripts.pieces import Draft, Piece, Stated, aware
@@ -11,7 +12,8 @@ from evidence.transcripts.source import Source
 NAME = "instagram"
 TITLE = "Instagram or Messenger, exported as JSON"
 
-_FILES = ("photos", "videos", "audio_files", "files", "gifs")
+_PICTURES = ("photos", "gifs", "sticker")
+_FILES = (*_PICTURES, "videos", "audio_files", "files")
 _READ = frozenset({"sender_name", "timestamp_ms", "content", "is_unsent", "type", "is_geoblocked_for_viewer", *_FILES})
 
 
@@ -37,29 +39,33 @@ def _draft(item: Mapping[str, Any]) -> Draft:
     if sender is None or type(milliseconds) is not int:
         raise NotAnItem
     try:
-        sent_at, doubts = aware(milliseconds // 1000).replace(microsecond=milliseconds % 1000 * 1000), ()
+        sent_at = aware(milliseconds // 1000).replace(microsecond=milliseconds % 1000 * 1000)
     except ValueError as error:
         raise NotAnItem from error
-    attachments = tuple(
-        Attachment(uri.rpartition("/")[2][:200])
-        for name in _FILES
-        for one in objects(item.get(name))
-        if (uri := string(one.get("uri")))
-    )
+    text, attachments = _repaired(string(item.get("content")) or ""), _attachments(item)
+    doubts = (("attachment_missing",) if attachments else ()) + field_doubt(item, _READ)
     kind = MessageKind.text
-    if attachments:
-        kind = MessageKind.image if item.get("photos") or item.get("gifs") else MessageKind.file
     if item.get("is_unsent") is True:
         kind = MessageKind.recall
-    missing = ("attachment_missing",) if attachments else ()
+    elif attachments:
+        kind = MessageKind.image if any(item.get(name) for name in _PICTURES) else MessageKind.file
+    elif not text:
+        doubts += ("no_text",)
     return Draft(
-        sender=_repaired(sender),
-        text=_repaired(string(item.get("content")) or ""),
-        sent_at=sent_at,
-        kind=kind,
-        attachments=attachments,
-        doubts=(*doubts, *missing, *field_doubt(item, _READ)),
+        sender=_repaired(sender), text=text, sent_at=sent_at, kind=kind, attachments=attachments, doubts=doubts
     )
+
+
+def _attachments(item: Mapping[str, Any]) -> tuple[Attachment, ...]:
+    """What was sent, under the last part of its place in the export; a sticker stands alone, the others in lists."""
+    found: list[Attachment] = []
+    for name in _FILES:
+        value = item.get(name)
+        for one in objects(value if isinstance(value, list) else [value]):
+            if uri := string(one.get("uri")):
+                file = _repaired(uri.rpartition("/")[2]) or name
+                found.append(Attachment(file, media_type_of(file)))
+    return tuple(found)
 
 
 def _repaired(text: str) -> str:

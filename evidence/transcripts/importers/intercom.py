@@ -1,11 +1,12 @@
 """Intercom: conversation objects of its API, wherever they stand in a JSON document."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
-from html.parser import HTMLParser
 from typing import Any
 
-from evidence.transcripts.importers._items import NotAnItem, itemised, mapping, objects, string
+from evidence.transcripts.importers._files import media_type_of
+from evidence.transcripts.importers._html import plain
+from evidence.transcripts.importers._items import NotAnItem, identity, itemised, mapping, objects, string
 from evidence.transcripts.normal import Attachment, MessageKind, SenderRole
 from evidence.transcripts.pieces import Draft, Piece, Stated, aware
 from evidence.transcripts.source import Source
@@ -14,7 +15,6 @@ NAME = "intercom"
 TITLE = "Intercom, conversations of its API"
 
 _STAFF = frozenset({"admin", "bot", "team"})
-_BREAKS = frozenset({"p", "br", "div", "li", "ul", "ol", "h1", "h2", "h3", "h4", "blockquote", "pre", "tr"})
 
 
 def likeness(source: Source) -> int:
@@ -26,19 +26,26 @@ def pieces(source: Source, stated: Stated) -> Iterator[Piece]:
     """See `evidence.transcripts.pieces`. A conversation's source comes first, then its parts."""
     start = 0
     for conversation in _conversations(source.json):
-        items: list[Any] = [{**mapping(conversation.get("source")), "created_at": conversation.get("created_at")}]
-        parts = conversation.get("conversation_parts")
-        listed = mapping(parts).get("conversation_parts") if isinstance(parts, Mapping) else parts
-        items += listed if isinstance(listed, list) else []
-        first = [start > 0]
-
-        def read(item: Mapping[str, Any], first: list[bool] = first) -> Draft:
-            draft = _draft(item, another=first[0])
-            first[0] = False
-            return draft
-
-        yield from itemised(items, read, start=start)
+        items, doubts = _items(conversation)
+        yield from itemised(items, _draft, start=start, doubts=doubts)
         start += len(items)
+
+
+def _items(conversation: Mapping[str, Any]) -> tuple[list[Any], tuple[str, ...]]:
+    """The source and the parts, and the doubts about the conversation as a whole."""
+    origin, parts = conversation.get("source"), conversation.get("conversation_parts")
+    listed = parts.get("conversation_parts") if isinstance(parts, Mapping) else parts
+    items = list(listed) if isinstance(listed, list) else []
+    total = mapping(parts).get("total_count")
+    # The API answers the latest 500 parts and no more.
+    doubts: tuple[str, ...] = ("messages_missing",) if type(total) is int and total > len(items) else ()
+    if string(mapping(conversation.get("conversation_rating")).get("remark")):
+        doubts += ("field_not_read",)
+    if isinstance(origin, Mapping):
+        items.insert(0, {**origin, "created_at": conversation.get("created_at")})
+    elif origin is not None:
+        items.insert(0, origin)
+    return items, doubts
 
 
 def _conversations(value: Any) -> Iterator[Mapping[str, Any]]:
@@ -47,7 +54,9 @@ def _conversations(value: Any) -> Iterator[Mapping[str, Any]]:
     while waiting:
         one = waiting.pop()
         if isinstance(one, Mapping):
-            if one.get("type") == "conversation" and isinstance(one.get("source"), Mapping):
+            if one.get("type") == "conversation" and any(
+                isinstance(one.get(name), Mapping) for name in ("source", "conversation_parts")
+            ):
                 yield one
             else:
                 waiting += reversed(list(one.values()))
@@ -55,42 +64,56 @@ def _conversations(value: Any) -> Iterator[Mapping[str, Any]]:
             waiting += reversed(one)
 
 
-def _draft(item: Mapping[str, Any], *, another: bool) -> Draft:
+def _draft(item: Mapping[str, Any]) -> Draft:
     author = mapping(item.get("author"))
     if not author and item.get("body") is None:
         raise NotAnItem
     sent_at, doubts = _time(item.get("created_at"))
-    doubts += ("another_conversation",) if another else ()
-    body = string(item.get("body"))
-    attachments = tuple(
-        Attachment((string(one.get("name")) or "file")[:200], string(one.get("content_type")))
-        for one in objects(item.get("attachments"))
-    )
-    name = string(author.get("name")) or string(author.get("email")) or string(author.get("id"))
-    role = SenderRole.staff if string(author.get("type")) in _STAFF else None
-    kind, text = MessageKind.text, _plain(body) if body else ""
+    text, images = plain(string(item.get("body")) or "")
+    hung, shown = _hung(item), _shown(images)
+    attachments = (*hung, *shown)
+    sender_id = identity(author.get("id"))
+    name = string(author.get("name")) or string(author.get("email")) or sender_id
+    kind = MessageKind.text
     if item.get("redacted") is True:
         kind = MessageKind.recall
     elif attachments and not text:
-        pictures = all((one.media_type or "").startswith("image/") for one in attachments)
+        pictures = all((one.media_type or "").startswith("image/") for one in hung)
         kind = MessageKind.image if pictures else MessageKind.file
     elif not text:
         # Assigned, closed, snoozed: something happened and nobody said anything.
-        kind, name, text = MessageKind.system, None, string(item.get("part_type")) or ""
+        happened = string(item.get("part_type")) or string(item.get("delivered_as"))
+        kind, name, text = MessageKind.system, None, happened or ""
+    if name is None and kind is not MessageKind.system:
+        raise NotAnItem
+    subject, _ = plain(string(item.get("subject")) or "")
     return Draft(
-        sender=name if kind is MessageKind.system else name or "?",
+        sender=name,
         text=text,
         sent_at=sent_at,
         kind=kind,
-        sender_id=_identity(author.get("id")),
-        role=role,
+        sender_id=sender_id,
+        role=SenderRole.staff if string(author.get("type")) in _STAFF else None,
         attachments=attachments,
-        doubts=(*doubts, *(("attachment_missing",) if attachments else ())),
+        doubts=(
+            *doubts,
+            *(("attachment_missing",) if attachments else ()),
+            *(("field_not_read",) if subject.strip() else ()),
+        ),
     )
 
 
-def _identity(value: object) -> str | None:
-    return str(value) if isinstance(value, str | int) and not isinstance(value, bool) else None
+def _hung(item: Mapping[str, Any]) -> tuple[Attachment, ...]:
+    return tuple(
+        Attachment(string(one.get("name")) or "file", string(one.get("content_type")))
+        for one in objects(item.get("attachments"))
+    )
+
+
+def _shown(images: Iterable[str]) -> tuple[Attachment, ...]:
+    """The images that a body shows, by the last part of their address."""
+    names = (address.partition("?")[0].rstrip("/").rpartition("/")[2] or "image" for address in images)
+    return tuple(Attachment(name, media_type_of(name)) for name in names)
 
 
 def _time(value: object) -> tuple[datetime | None, tuple[str, ...]]:
@@ -100,35 +123,3 @@ def _time(value: object) -> tuple[datetime | None, tuple[str, ...]]:
         return aware(value), ()
     except ValueError:
         return None, ("unreadable_time",)
-
-
-class _Text(HTMLParser):
-    """The words of a body in HTML; what breaks a line there breaks it here."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self.parts: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        if tag in _BREAKS:
-            self._break()
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag in _BREAKS and tag != "br":
-            self._break()
-
-    def handle_data(self, data: str) -> None:
-        self.parts.append(data)
-
-    def _break(self) -> None:
-        if self.parts and self.parts[-1] != "\n":
-            self.parts.append("\n")
-
-
-def _plain(body: str) -> str:
-    if "<" not in body and "&" not in body:
-        return body
-    parser = _Text()
-    parser.feed(body)
-    parser.close()
-    return "".join(parser.parts).strip("\n")

@@ -19,11 +19,12 @@ NAME = "irc"
 TITLE = "IRC log"
 
 _TIME = (
-    r"\[?(?:(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})[T ])?(?P<clock>[0-9]{2}:[0-9]{2}(?::[0-9]{2})?)"
+    r"\[?(?:(?P<day>[0-9]{4}-[0-9]{2}-[0-9]{2})[T ])?"
+    r"(?P<clock>[0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?)"
     r"(?P<offset>Z|[+-][0-9]{2}:?[0-9]{2})?\]?"
 )
 _LINE = re.compile(
-    rf"{_TIME}(?:[ \t]+<[ @+%&~]?(?P<nick>[^\s<>]{{1,64}})> ?|\t(?P<tabbed>[^\s<>*=!-][^\s<>]{{0,63}})\t"
+    rf"{_TIME}(?:[ \t]+<[ @+%&~]?(?P<nick>[^\s<>]{{1,64}})> ?|\t[@+%&~]?(?P<tabbed>[^\s<>*=!@+%&~-][^\s<>]{{0,63}})\t"
     r"|[ \t]+(?P<action>\*[ \t]+(?P<actor>[^\s*]{1,64})) ?|[ \t]+(?P<program>-!-|\*\*\*|-->|<--|--|=!=|===))"
 )
 _DAY = re.compile(
@@ -38,7 +39,7 @@ def likeness(source: Source) -> int:
     lines = [line for line in source.head_lines if line.strip()][:200]
     said = sum(1 for line in lines if _LINE.match(line))
     known = said + sum(1 for line in lines if line.startswith("--- "))
-    return round(85 * known / len(lines)) if said else 0
+    return round(85 * known / len(lines)) if said else 1 if source.is_longer else 0
 
 
 def pieces(source: Source, stated: Stated) -> Iterator[Piece]:

@@ -1,16 +1,20 @@
-"""The native form as a file: `{"messages": [...]}` or a bare list, messages as the API takes them."""
+"""The native form as a file: `{"messages": [...], "timezone"?}` or a bare list, messages as the API takes them."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from evidence.errors import NotAdmitted
 from evidence.transcripts import native
-from evidence.transcripts.importers._items import NotAnItem, itemised
+from evidence.transcripts.importers._items import NotAnItem, field_doubt, itemised
 from evidence.transcripts.pieces import Draft, Piece, Stated
 from evidence.transcripts.source import Source
+from evidence.transcripts.times import zone
 
 NAME = "native"
 TITLE = "JSON messages as the API takes them"
+
+_READ = frozenset({"messages", "timezone"})
 
 
 def likeness(source: Source) -> int:
@@ -23,8 +27,25 @@ def likeness(source: Source) -> int:
 
 
 def pieces(source: Source, stated: Stated) -> Iterator[Piece]:
-    """See `evidence.transcripts.pieces`."""
-    return itemised(_items(source), lambda item: draft_of(item, stated))
+    """See `evidence.transcripts.pieces`. Raises NotAdmitted (timezone_does_not_fit) where the file states another."""
+    value = source.json
+    known = _zoned(value, stated)
+    doubts = field_doubt(value, _READ) if isinstance(value, dict) else ()
+    return itemised(_items(source), lambda item: draft_of(item, known), doubts=doubts)
+
+
+def _zoned(value: Any, stated: Stated) -> Stated:
+    """What is stated, with the zone that the file itself states where the filer states none."""
+    try:
+        written = zone(value.get("timezone") if isinstance(value, dict) else None)
+    except NotAdmitted:
+        # The file states none, or none that there is; where one is needed the filer is asked for it.
+        return stated
+    if stated.timezone is None:
+        return replace(stated, timezone=written)
+    if stated.timezone.key != written.key:
+        raise NotAdmitted("timezone", "timezone_does_not_fit", "the file itself states another time zone")
+    return stated
 
 
 def is_native(item: object) -> bool:

@@ -8,7 +8,7 @@ from evidence.transcripts.importers._items import NotAnItem
 from evidence.transcripts.importers._lines import unreadable
 from evidence.transcripts.importers.native_json import draft_of, is_native
 from evidence.transcripts.pieces import Piece, PieceKind, Stated
-from evidence.transcripts.source import Line, Source
+from evidence.transcripts.source import HEAD_CHARACTERS, Line, Source
 
 NAME = "jsonl"
 TITLE = "JSON messages as the API takes them, one a line"
@@ -16,9 +16,11 @@ TITLE = "JSON messages as the API takes them, one a line"
 
 def likeness(source: Source) -> int:
     """See `evidence.transcripts.pieces`."""
-    lines = [line for line in source.head_lines if line.strip()][:50]
-    # The last of them may have been cut off.
-    whole = lines[:-1] or lines
+    lines = source.head_lines
+    if len(source.head) == HEAD_CHARACTERS and len(lines) > 1:
+        # The last of them may have been cut off.
+        del lines[-1]
+    whole = [line for line in lines if line.strip()][:50]
     return round(94 * sum(1 for line in whole if is_native(_parsed(line))) / len(whole)) if whole else 0
 
 

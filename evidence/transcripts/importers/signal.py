@@ -4,40 +4,40 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 
-from evidence.transcripts.importers._lines import Opening, assemble, share
+from evidence.transcripts.importers._dates import instant_of
+from evidence.transcripts.importers._lines import Opening, assemble, resemblance, speaker, speakers
+from evidence.transcripts.normal import MessageKind
 from evidence.transcripts.pieces import Draft, Piece, Stated
 from evidence.transcripts.source import Line, Source
 
 NAME = "signal"
 TITLE = "Signal, exported as text"
 
-_HEADER = re.compile(r"\[([0-9]{4}-[0-9]{2}-[0-9]{2}), ([0-9]{2}:[0-9]{2})\] ([^:\n]{1,200}): ?")
+_header = re.compile(r"\[([0-9]{4}-[0-9]{2}-[0-9]{2}), ([0-9]{2}:[0-9]{2})\] ").match
 
 
 def likeness(source: Source) -> int:
     """See `evidence.transcripts.pieces`."""
-    first = next((line for line in source.head_lines if line.strip()), "")
-    return 80 + round(15 * share(source, _HEADER.match)) if _time(_HEADER.match(first)) else 0
+    return resemblance(source, _header, least=80, most=95)
 
 
 def pieces(source: Source, stated: Stated) -> Iterator[Piece]:
     """See `evidence.transcripts.pieces`."""
+    known = speakers(source, _header)
 
     def opens(line: Line) -> Opening | None:
-        found = _HEADER.match(line.text)
-        local = _time(found)
-        if found is None or local is None:
+        found = _header(line.text)
+        if found is None:
             return None
-        at, doubts = stated.instant(local)
-        sender = found[3]
-        return Opening(found.end(), lambda text: Draft(sender=sender, text=text, sent_at=at, doubts=doubts))
+        at, doubts = instant_of(_time(found), stated)
+        sender, text_at = speaker(line.text, found.end(), known)
+        kind = MessageKind.text if sender else MessageKind.system
+        return Opening(text_at, lambda text: Draft(sender=sender, text=text, sent_at=at, kind=kind, doubts=doubts))
 
     return assemble(source, opens)
 
 
-def _time(found: re.Match[str] | None) -> datetime | None:
-    if found is None:
-        return None
+def _time(found: re.Match[str]) -> datetime | None:
     try:
         return datetime.fromisoformat(f"{found[1]}T{found[2]}")
     except ValueError:

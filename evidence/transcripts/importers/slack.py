@@ -4,6 +4,7 @@ All conversations are read, by name and each in its order of time. A time is `se
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
@@ -18,7 +19,7 @@ NAME = "slack"
 TITLE = "Slack, exported workspace (zip)"
 
 _DAY = re.compile(r"(?P<conversation>.+)/[0-9]{4}-[0-9]{2}-[0-9]{2}\.json")
-_TS = re.compile(r"([0-9]{1,11})\.([0-9]{6})")
+_TS = re.compile(r"([0-9]{1,11})(?:\.([0-9]{1,6}))?")
 #: Subtypes that a person, or a program under a name, still says something with.
 _SPOKEN = frozenset(
     {None, "bot_message", "me_message", "file_share", "thread_broadcast", "file_comment", "reply_broadcast"}
@@ -42,16 +43,8 @@ def pieces(source: Source, stated: Stated) -> Iterator[Piece]:
             conversations.setdefault(found["conversation"], []).append(name)
     start = 0
     for conversation in sorted(conversations):
-        items = [item for day in sorted(conversations[conversation]) for item in _list(source, day)]
-        items.sort(key=_order)
-        first = [start > 0]
-
-        def read(item: Mapping[str, Any], first: list[bool] = first) -> Draft:
-            draft = _draft(item, names, another=first[0])
-            first[0] = False
-            return draft
-
-        yield from itemised(items, read, start=start)
+        items = _in_order([item for day in sorted(conversations[conversation]) for item in _list(source, day)])
+        yield from itemised(items, lambda item: _draft(item, names), start=start)
         start += len(items)
 
 
@@ -61,54 +54,77 @@ def _list(source: Source, name: str) -> list[Any]:
 
 
 def _json(source: Source, name: str) -> Any:
+    """The value of a file in the archive. Raises NotAdmitted where it is none, so that no day is left out unseen."""
+    detail = "a file in the archive cannot be read as JSON"
     try:
-        return source.member(name).json
+        value = source.member(name).json
     except NotAdmitted as error:
-        raise NotAdmitted("file", error.code, "a file in the archive cannot be read as JSON") from error
+        raise NotAdmitted("file", error.code or "not_parsed", detail) from error
+    if value is None:
+        raise NotAdmitted("file", "not_parsed", detail)
+    return value
 
 
 def _names(source: Source) -> dict[str, str]:
-    """Names of people by their id: the one they show, else their real one, else the account's."""
+    """Names of people by their id: the one they show, else their real one, else the account's.
+
+    The account's is also taken where several people show the same name, for it is unique.
+    """
     files = [name for name in source.members() if name.rpartition("/")[2] == "users.json"]
-    found: dict[str, str] = {}
+    shown: dict[str, str] = {}
+    accounts: dict[str, str] = {}
     for user in objects(_json(source, files[0])) if files else ():
-        profile = mapping(user.get("profile"))
-        names = (profile.get("display_name"), profile.get("real_name"), user.get("real_name"), user.get("name"))
+        profile, account = mapping(user.get("profile")), string(user.get("name"))
+        names = (profile.get("display_name"), profile.get("real_name"), user.get("real_name"), account)
         name = next((one for one in map(string, names) if one), None)
         if name and isinstance(user.get("id"), str):
-            found[user["id"]] = name
-    return found
+            shown[user["id"]] = name
+            accounts[user["id"]] = account or user["id"]
+    uses = Counter(shown.values())
+    return {one: name if uses[name] == 1 else accounts[one] for one, name in shown.items()}
 
 
-def _order(item: Any) -> tuple[int, int]:
+def _in_order(items: list[Any]) -> list[Any]:
+    """Sort by time; an item without one stays behind the item it stood behind."""
+    keyed: list[tuple[tuple[int, int], Any]] = []
+    at = (0, 0)
+    for item in items:
+        at = _ts(item) or at
+        keyed.append((at, item))
+    keyed.sort(key=lambda one: one[0])
+    return [item for _, item in keyed]
+
+
+def _ts(item: Any) -> tuple[int, int] | None:
+    """Seconds and microseconds of an item's time."""
     found = _TS.fullmatch(str(mapping(item).get("ts")))
-    return (int(found[1]), int(found[2])) if found else (0, 0)
+    return (int(found[1]), int((found[2] or "").ljust(6, "0"))) if found else None
 
 
-def _draft(item: Mapping[str, Any], names: Mapping[str, str], *, another: bool) -> Draft:
+def _draft(item: Mapping[str, Any], names: Mapping[str, str]) -> Draft:
     if item.get("type") != "message":
         raise NotAnItem
     subtype = string(item.get("subtype"))
     sent_at, doubts = _time(item)
-    doubts += ("another_conversation",) if another else ()
     doubts += ("edited",) if isinstance(item.get("edited"), Mapping) else ()
     doubts += ("field_not_read",) if item.get("reactions") or item.get("attachments") else ()
     user = string(item.get("user")) or string(mapping(item.get("comment")).get("user")) or string(item.get("bot_id"))
     files = objects(item.get("files")) or objects([item.get("file")])
     attachments = tuple(_attachment(one) for one in files)
-    sender = (
-        names.get(user or "") or string(item.get("username")) or string(mapping(item.get("user_profile")).get("name"))
-    )
+    named = string(item.get("username")) or string(mapping(item.get("user_profile")).get("name"))
+    sender = names.get(user or "") or named or user
     kind = MessageKind.text
     if subtype in _GONE:
         kind = MessageKind.recall
     elif subtype not in _SPOKEN:
-        kind = MessageKind.system
+        kind, sender = MessageKind.system, None
+    elif sender is None:
+        raise NotAnItem
     elif attachments:
         picture = (attachments[0].media_type or "").startswith("image/")
         kind = MessageKind.image if picture else MessageKind.file
     return Draft(
-        sender=None if kind is MessageKind.system else sender or user or "?",
+        sender=sender,
         text=item["text"] if isinstance(item.get("text"), str) else "",
         sent_at=sent_at,
         kind=kind,
@@ -120,14 +136,14 @@ def _draft(item: Mapping[str, Any], names: Mapping[str, str], *, another: bool) 
 
 def _attachment(file: Mapping[str, Any]) -> Attachment:
     name = string(file.get("name")) or string(file.get("title")) or string(file.get("id")) or "file"
-    return Attachment(name[:200], string(file.get("mimetype")))
+    return Attachment(name, string(file.get("mimetype")))
 
 
 def _time(item: Mapping[str, Any]) -> tuple[datetime | None, tuple[str, ...]]:
-    found = _TS.fullmatch(str(item.get("ts")))
+    found = _ts(item)
     try:
         if found is None:
             raise ValueError("no time")
-        return aware(int(found[1])).replace(microsecond=int(found[2])), ()
+        return aware(found[0]).replace(microsecond=found[1]), ()
     except ValueError:
         return None, ("unreadable_time",)

@@ -1,0 +1,1 @@
+"""The audit: everything on file compared with what the record says, without a lock and without writing anything."""

@@ -22,6 +22,7 @@ from evidence.dossier import page
 from evidence.dossier.words import LANGUAGES
 from evidence.dossier.writing import Contents, write
 from evidence.errors import BlobMissing
+from evidence.sealing import SealingKey
 from mediation import casefile, docket
 from mediation.errors import Busy
 from mediation.models import Case
@@ -44,11 +45,13 @@ def make(house: Services, case_id: uuid.UUID, reader: Actor, *, by: Actor | None
         shown = casefile.exhibits_for(session, case, reader)
         custody.record_all(session, shown, by or reader, house.clock(), CustodyAct.exported, made_for=reader.role.value)
     for _ in range(_TRIES):
+        # One key from beginning to end, published before the snapshot that holds the published ones.
+        signer = house.sealer.current()
         file = tempfile.TemporaryFile()  # noqa: SIM115 -- it outlives this function in what is returned
         try:
             with house.sessions.begin() as session:
                 session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
-                _write(house, session, docket.find(session, case_id, reader), reader, file)
+                _write(house, session, docket.find(session, case_id, reader), reader, file, signer=signer)
         except BlobMissing:
             # A redaction took the bytes away after the snapshot was taken; the next one knows of it.
             file.close()
@@ -66,7 +69,9 @@ def filename(case: Case) -> str:
     return f"{case.reference}.dossier.zip"
 
 
-def _write(house: Services, session: Session, case: Case, reader: Actor, file: IO[bytes]) -> None:
+def _write(
+    house: Services, session: Session, case: Case, reader: Actor, file: IO[bytes], *, signer: SealingKey
+) -> None:
     exhibits = casefile.exhibits_for(session, case, reader)
     by_label = {one.label: one for one in exhibits}
     heads = custody.heads(session, case.id)
@@ -87,7 +92,7 @@ def _write(house: Services, session: Session, case: Case, reader: Actor, file: I
         head={"seq": case.version, "hash": case.head.hex()},
         made_at=instant(house.clock()),
         made_for=reader.role.value,
-        thumbprint=house.sealer.kid,
+        thumbprint=signer.kid,
     )
     contents = Contents(
         case=view.case,
@@ -104,4 +109,4 @@ def _write(house: Services, session: Session, case: Case, reader: Actor, file: I
         made_at=view.made_at,
         made_for=view.made_for,
     )
-    write(file, contents, sign=house.sealer.sign)
+    write(file, contents, sign=signer.sign)

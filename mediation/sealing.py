@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -98,10 +98,6 @@ class Sealer:
         else:
             self._key = key
         self._seen = found
-
-    def sign(self, statement: Mapping[str, Any]) -> str:
-        """The statement signed (compact JWS) with the key that was in use last."""
-        return self._key.sign(statement)
 
     def receipt(self, case: Case, written: Written, *, exhibit: uuid.UUID, label: str, **digests: str | None) -> str:
         """The signed receipt (compact JWS) of a filing, with the docket's head right after it."""

@@ -10,6 +10,7 @@ import contextlib
 import os
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO
 from urllib.parse import unquote, urlsplit
@@ -116,6 +117,22 @@ class BlobStore:
                 _remove(self._folder / folder)
         except (BaseError, OSError) as error:
             raise BlobNotDeleted(folder) from error
+
+    def folders(self, above: str) -> dict[str, datetime]:
+        """The folders right under a folder, by name, with when something was last written into each."""
+        found: dict[str, datetime] = {}
+        try:
+            for batch in obstore.list(self._store, prefix=above):
+                for one in batch:
+                    name = one["path"].removeprefix(f"{above}/").partition("/")[0]
+                    found[name] = max(found.get(name, one["last_modified"]), one["last_modified"])
+            if self._folder is not None:
+                # A folder in which a write was killed half-way holds no blob that could be listed.
+                for path in (self._folder / above).glob("*/"):
+                    found.setdefault(path.name, datetime.fromtimestamp(path.stat().st_mtime, UTC))
+        except (BaseError, OSError) as error:
+            raise BlobNotDeleted(above) from error
+        return found
 
     def _holds(self, key: str, fileobj: IO[bytes]) -> bool:
         """Compare the stored blob with the rest of `fileobj`, chunk by chunk."""

@@ -6,6 +6,9 @@ next sweep takes them.
 
 from __future__ import annotations
 
+import uuid
+from datetime import timedelta
+
 import structlog
 from sqlalchemy import select, update
 
@@ -14,11 +17,17 @@ from evidence.store import blob_folder
 from mediation.models import Exhibit
 from mediation.services import Services
 
+#: No filing takes as long: what no exhibit names by then was left by a process that died.
+STRAY_AFTER = timedelta(hours=1)
 log = structlog.get_logger("mediation.erasure")
 
 
 def sweep(house: Services, *, limit: int = 100) -> int:
-    """Delete what is left of up to `limit` redacted exhibits, for good; of how many it is gone. Safe to repeat."""
+    """Delete what is left of up to `limit` redacted exhibits, for good; of how many it is gone. Safe to repeat.
+
+    With them goes what stands beside them in the store and never became an exhibit: it may be the same file, whose
+    upload was cut off.
+    """
     with house.sessions.begin() as session:
         found = session.execute(
             select(Exhibit.id, Exhibit.case_id)
@@ -29,6 +38,7 @@ def sweep(house: Services, *, limit: int = 100) -> int:
     gone = 0
     for exhibit, case in found:
         try:
+            _delete_strays(house, case)
             house.blobs.delete_folder(blob_folder(str(case), str(exhibit)))
         except BlobNotDeleted:
             # Nobody who redacts can do anything about it; the next sweep tries again.
@@ -42,3 +52,13 @@ def sweep(house: Services, *, limit: int = 100) -> int:
             )
         gone += 1
     return gone
+
+
+def _delete_strays(house: Services, case: uuid.UUID) -> None:
+    # The store first: what is in it by now, and is an exhibit, has its row by the time the rows are read.
+    written = house.blobs.folders(str(case))
+    with house.sessions.begin() as session:
+        known = {str(one) for one in session.scalars(select(Exhibit.id).where(Exhibit.case_id == case))}
+    for name, at in written.items():
+        if name not in known and at < house.real() - STRAY_AFTER:
+            house.blobs.delete_folder(blob_folder(str(case), name))

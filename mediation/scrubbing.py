@@ -57,14 +57,11 @@ def scrub(url: str, say: Say, *, patience: float = PATIENCE) -> list[str]:
         stays: list[str] = []
         for table, columns in TABLES.items():
             say(f"rewriting {table}")
-            left = list(_rewrite(connection, table, patience, analyze=True))
-            if not left:
-                _drop_statistics(connection, table, columns)
-            stays += left
+            stays += _rewrite(connection, table, patience, columns)
         say(f"rewriting {STATISTICS}")
-        stays += _rewrite(connection, STATISTICS, patience, analyze=False)
+        stays += _rewrite(connection, STATISTICS, patience)
         say("letting go of the write-ahead log")
-        stays += _log(connection)
+        stays += let_go_of_log(connection)
         return stays
 
 
@@ -72,19 +69,26 @@ def _name(table: str) -> sql.Identifier:
     return sql.Identifier(*table.split("."))
 
 
-def _rewrite(connection: psycopg.Connection, table: str, patience: float, *, analyze: bool) -> Iterator[str]:
-    """VACUUM FULL until no row is carried over that somebody still sees though it was erased."""
-    options = sql.SQL("FULL, VERBOSE, ANALYZE" if analyze else "FULL, VERBOSE")
+def _rewrite(
+    connection: psycopg.Connection, table: str, patience: float, columns: tuple[str, ...] | None = None
+) -> Iterator[str]:
+    """VACUUM FULL until no row is carried over that somebody still sees though it was erased; what stays after all.
+
+    With `columns` (which may be none) the table is one of ours, whose statistics are made anew.
+    """
+    options = sql.SQL("FULL, VERBOSE" if columns is None else "FULL, VERBOSE, ANALYZE")
     statement = sql.SQL("VACUUM ({}) {}").format(options, _name(table))
     until = time.monotonic() + patience
     while True:
         try:
             with _heard(connection) as heard:
                 connection.execute(statement)
+            if not (refused := any(severity == "WARNING" for severity, _ in heard)):
+                _drop_statistics(connection, table, columns or ())
         except LockNotAvailable:
             yield f"{table}: it was in use for {_LOCK_TIMEOUT} on end; try again when less is going on"
             return
-        if any(severity == "WARNING" for severity, _ in heard):
+        if refused:
             yield f"{table}: only its owner, or a superuser, may rewrite it"
             return
         # "N dead row versions cannot be removed yet", in whatever language the server speaks.
@@ -133,16 +137,14 @@ def _drop_statistics(connection: psycopg.Connection, table: str, columns: tuple[
         )
 
 
-def _log(connection: psycopg.Connection) -> Iterator[str]:
+def let_go_of_log(connection: psycopg.Connection) -> Iterator[str]:
     """Have every segment removed that was written so far, and overwrite those that were kept for use again."""
     try:
         switched = _value(connection, "SELECT pg_walfile_name(pg_switch_wal())")
-        ahead = "SELECT count(*) FROM pg_ls_waldir() WHERE name ~ %s AND name > pg_walfile_name(pg_current_wal_lsn())"
-        for _ in range(int(_value(connection, ahead, _SEGMENT))):
-            # A segment that is switched away from is filled with zeros to its end.
-            connection.execute("SELECT pg_logical_emit_message(false, 'scrub', '')")
-            connection.execute("SELECT pg_switch_wal()")
-        connection.execute("CHECKPOINT")
+        # Twice: what the first round leaves behind it may be kept for use again, with what stood in it.
+        for _ in range(2):
+            _overwrite_ahead(connection)
+            connection.execute("CHECKPOINT")
         kept = "SELECT count(*) FROM pg_ls_waldir() WHERE name ~ %s AND name <= %s"
         left = int(_value(connection, kept, _SEGMENT, switched))
     except InsufficientPrivilege:
@@ -150,6 +152,14 @@ def _log(connection: psycopg.Connection) -> Iterator[str]:
         return
     if left:
         yield f"write-ahead log: {left} segments that a replica, an archive or wal_keep_size holds back"
+
+
+def _overwrite_ahead(connection: psycopg.Connection) -> None:
+    """Go on beyond every segment that is there: one that is switched away from is filled with zeros to its end."""
+    ahead = "SELECT count(*) FROM pg_ls_waldir() WHERE name ~ %s AND name >= pg_walfile_name(pg_current_wal_lsn())"
+    for _ in range(int(_value(connection, ahead, _SEGMENT))):
+        connection.execute("SELECT pg_logical_emit_message(false, 'scrub', '')")
+        connection.execute("SELECT pg_switch_wal()")
 
 
 def _value(connection: psycopg.Connection, query: str, *values: object) -> str:

@@ -121,10 +121,15 @@ def _upload() -> tuple[FileStorage, dict[str, Any]]:
     try:
         meta = load(META, parse(form["meta"].encode(), "application/json"))
     except InvalidBody as error:
-        raise InvalidBody(errors={f"meta.{name}": why for name, why in (error.errors or {}).items()}) from error
+        raise InvalidBody(errors={_of_meta(name): why for name, why in (error.errors or {}).items()}) from error
     if meta["kind"] != EvidenceType.CHAT_LOG and (extra := sorted(OF_CHAT_LOGS & meta.keys())):
         raise InvalidBody(errors={f"meta.{name}": ["Must be left out for what is no chat_log."] for name in extra})
     return files["file"], meta
+
+
+def _of_meta(name: str) -> str:
+    """A field of `meta` by its full name; whom the participants' names belong to is nobody's business in an error."""
+    return "meta.participants" if name.startswith("participants.") else f"meta.{name}"
 
 
 def _judged(case: uuid.UUID, meta: dict[str, Any], admitted: Admitted) -> exhibits.Filing:

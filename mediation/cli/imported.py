@@ -66,7 +66,7 @@ class Shown:
         """Print it for a person, times in `zone`, at most `limit` messages; all of everything for None."""
         console = Console(highlight=False, markup=False)
         for heading, line in self._summary(zone, listed=None if limit is None else LISTED):
-            console.print(Text(f"{heading:<11} {line}"))
+            console.print(Text(f"{heading:<11} {line}"), soft_wrap=True)
         if limit != 0:
             console.print()
             console.print(_table(self._messages[:limit], zone))
@@ -146,8 +146,9 @@ def _table(messages: Sequence[Message], zone: tzinfo) -> Table:
     table.add_column("seq", justify="right")
     table.add_column("sent", no_wrap=True)
     table.add_column("side")
-    table.add_column("sender")
-    table.add_column("text", ratio=1)
+    table.add_column("sender", overflow="fold")
+    # Folded, never cut: what stands in the file is shown to its end.
+    table.add_column("text", ratio=1, overflow="fold")
     for one in messages:
         words = plain(one.text) if one.kind.value == "text" else f"<{one.kind.value}> {plain(one.text)}"
         if one.attachments:

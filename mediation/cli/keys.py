@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 
 from evidence.errors import EvidenceError
 from evidence.sealing import SealingKey
+from mediation import keys as files
 from mediation import sealing, settings
 from mediation.cli.connected import database_url
 from mediation.cli.connected import home as _home
@@ -61,7 +62,7 @@ def rotate(home: Path | None) -> None:
             "SEALING_KEY_PEM: a key in the environment cannot be replaced from here; set another one there"
         )
     path = loaded.sealing_key_path
-    if not path.exists():
+    if files.state(path) is None:
         raise BadSetting(f"SEALING_KEY: there is no key at {path}; `mediation up` makes it, --home names the folder")
     with _engine(home) as engine:
         try:

@@ -79,6 +79,13 @@ class ExhibitMessageOpening(Base):
     """The erasable part of a message: text, sender and attachments with their salts."""
 
     __tablename__ = "exhibit_message_openings"
+    __table_args__ = (
+        CheckConstraint(
+            "(text IS NULL) = (text_salt IS NULL) AND (sender IS NULL) = (sender_salt IS NULL) "
+            "AND (attachments IS NULL) = (attachments_salt IS NULL)",
+            name="erased_whole",
+        ),
+    )
 
     case_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("cases.id"), primary_key=True)
     exhibit_id: Mapped[uuid.UUID] = mapped_column(ForeignKey("exhibits.id"), primary_key=True)

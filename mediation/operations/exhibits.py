@@ -100,6 +100,8 @@ def chat_log(case: uuid.UUID, body: Mapping[str, Any]) -> tuple[Filing, bytes]:
 def document(case: uuid.UUID, meta: Mapping[str, Any], admitted: Admitted) -> Filing:
     """An admitted file as a filing; a chat log is imported, so that it can be quoted from.
 
+    `meta` has kind and visibility, and may have title and answers; of a chat log also format, timezone, date_order and
+    participants (side by the sender's name in the file), see `evidence.transcripts.imports.read`.
     Raises NotAdmitted for a chat log that cannot be imported as it is stated, or at all.
     """
     exhibit_id = new_id()

@@ -212,6 +212,12 @@ def _add_columns() -> None:
         unique=False,
         postgresql_where=sa.text("redacted_at IS NOT NULL AND blob_erased_at IS NULL"),
     )
+    op.create_check_constraint(
+        op.f("ck_exhibit_message_openings_erased_whole"),
+        "exhibit_message_openings",
+        "(text IS NULL) = (text_salt IS NULL) AND (sender IS NULL) = (sender_salt IS NULL) "
+        "AND (attachments IS NULL) = (attachments_salt IS NULL)",
+    )
 
 
 def downgrade() -> None:
@@ -219,6 +225,7 @@ def downgrade() -> None:
         op.execute(f"REVOKE {columns} ON {table} FROM {APPLICATION_ROLE}")
     for table in ERASED:
         op.execute(f"DROP TRIGGER {table}_only_erased ON {table}")
+    op.drop_constraint(op.f("ck_exhibit_message_openings_erased_whole"), "exhibit_message_openings", type_="check")
     op.drop_index("ix_exhibits_to_erase", table_name="exhibits")
     op.drop_column("exhibits", "blob_erased_at")
     op.drop_column("exhibits", "redacted_at")

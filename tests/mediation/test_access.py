@@ -390,7 +390,7 @@ def test_every_route_asks_for_a_token_before_it_looks_at_anything(shared: Story)
         if not rule.rule.startswith("/v1") or rule.rule in open_to_all:
             continue
         path = rule.rule.replace("<case_id>", "x").replace("<exhibit_id>", "x").replace("<order_id>", "x")
-        for name in ("interest_id", "version", "request_id", "item"):
+        for name in ("interest_id", "version", "request_id", "item", "redaction_id"):
             path = path.replace(f"<{name}>", "x")
         assert "<" not in path
         for method in (rule.methods or set()) - {"HEAD", "OPTIONS"}:

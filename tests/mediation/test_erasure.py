@@ -10,20 +10,24 @@ import secrets
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 import structlog
 from click.testing import CliRunner, Result
 from sqlalchemy import text as sql
 from sqlalchemy.engine import make_url
 
+from evidence.dossier.verifying import verify
 from mediation import jobs, logs, scrubbing
 from mediation.cli import main
 from mediation.db import driver_url, make_engine
+from mediation.embedded import server
 from tests.mediation.searching import digests, forms, found_below, found_in, guessed, plain_values
 from tests.mediation.story import PEOPLE, Story, decision
 from tests.mediation.test_redactions import assert_verifies, docket
@@ -207,6 +211,9 @@ def test_nothing_is_left_that_holds_the_number_or_gives_it_back(story: Story, lo
     for exhibit in filed.exhibits[:2]:
         assert_verifies(story, filed.case, exhibit)
     assert docket(story, filed.case)[-1]["type"] == "redacted"
+    for who in ("mediator", "buyer", "seller"):
+        report = verify(io.BytesIO(story.get(who, f"/cases/{filed.case}/dossier").get_data()))
+        assert report.faults == [], who
 
 
 def test_nothing_is_left_of_a_person_whose_data_were_erased(story: Story) -> None:
@@ -310,3 +317,22 @@ def test_a_scrub_by_somebody_who_may_not_says_so(story: Story) -> None:
     url = str(story.services.settings.database_url)
     stays = scrubbing.scrub(f"{url}{'&' if '?' in url else '?'}options=-c%20role%3Dmediation_app", lambda said: None)
     assert [line.partition(":")[0] for line in stays] == [*scrubbing.TABLES, scrubbing.STATISTICS, "write-ahead log"]
+
+
+def test_segments_that_a_server_keeps_for_use_again_are_overwritten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not our embedded one, which keeps none; others do, and so did a home of an earlier release."""
+    monkeypatch.setattr(server, "SETTINGS", server.SETTINGS | {"wal_recycle": "on", "min_wal_size": "160MB"})
+    needle, home = secrets.token_hex(16), Path(tempfile.mkdtemp(prefix="m-"))
+    log = home / "postgres" / "pg_wal"
+    with server.running(home, durable=False) as embedded:
+        conninfo = make_url(embedded.url()).set(drivername="postgresql").render_as_string(hide_password=False)
+        with psycopg.connect(conninfo, autocommit=True) as connection:
+            connection.execute("CREATE TABLE said (words text)")
+            for _ in range(4):
+                connection.execute(f"INSERT INTO said SELECT '{needle}' || n FROM generate_series(1, 150000) n")
+            connection.execute("DROP TABLE said")
+            connection.execute("CHECKPOINT")
+            assert len(found_below(log, {"it": needle.encode()})) > 1
+            assert list(scrubbing.let_go_of_log(connection)) == []
+            assert found_below(log, {"it": needle.encode()}) == []
+    shutil.rmtree(home)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -173,3 +174,37 @@ def test_two_who_sweep_at_once_do_not_trip_over_each_other(story: Story, monkeyp
 
     at_once(story, [sweep, sweep, sweep])
     assert list((story.services.settings.home / "blobs" / case).iterdir()) == []
+
+
+def test_what_uploads_left_that_never_became_exhibits_goes_once_none_can_be_under_way(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A process that dies between the store and the database leaves a file that no row names: maybe the same one."""
+    case = story.at("under_review")
+    exhibit, kept = file_chat(story, case, PHONE), file_chat(story, case, "与此无关的话")
+    folder = story.services.settings.home / "blobs" / case
+    for name, file in (("whole", "0" * 64), ("half", f"{'0' * 64}#1")):
+        (folder / name).mkdir()
+        (folder / name / file).write_text(PHONE)
+    with monkeypatch.context() as patch:
+        patch.setattr(erasure, "sweep", lambda house: 0)
+        redact(story, exhibit["id"], 1)
+    strays = [path for name in ("whole", "half") for path in (folder / name, *(folder / name).iterdir())]
+    _age(strays, erasure.STRAY_AFTER.total_seconds() - 60)
+    with monkeypatch.context() as patch:
+        patch.setattr(BlobStore, "delete_folder", _refuse)
+        assert erasure.sweep(story.services) == 0, "the exhibit's own bytes were the first that it came to"
+    _age(strays, 120)
+    assert erasure.sweep(story.services) == 1
+    assert [one.name for one in folder.iterdir()] == [kept["id"]]
+
+
+def _age(paths: list[Path], seconds: float) -> None:
+    for path in paths:
+        os.utime(path, (0, path.stat().st_mtime - seconds))
+
+
+def _refuse(store: BlobStore, folder: str) -> None:
+    """Takes note of nothing but strays that are too young to be any."""
+    assert not folder.endswith(("whole", "half"))
+    raise BlobNotDeleted(folder)

@@ -43,7 +43,7 @@ def pieces(source: Source, stated: Stated) -> Iterator[Piece]:
     columns: dict[str, int] | None = None
     unread: set[int] = set()
     width = 0
-    for lines, cells in _rows(source):
+    for lines, cells, whole in _rows(source):
         place = (lines[0].start, lines[-1].end, lines[0].number)
         if not any(cell.strip() for cell in cells):
             yield Piece(PieceKind.blank, *place)
@@ -51,7 +51,7 @@ def pieces(source: Source, stated: Stated) -> Iterator[Piece]:
             columns, width = _named(cells), len(cells)
             unread = set(range(width)) - set(columns.values())
             yield Piece(PieceKind.header, *place)
-        elif len(cells) != width:
+        elif len(cells) != width or not whole:
             text = "\n".join(line.text for line in lines)
             yield Piece(PieceKind.unreadable, *place, Draft(sender=None, text=text, kind=MessageKind.system))
         else:
@@ -63,22 +63,27 @@ def pieces(source: Source, stated: Stated) -> Iterator[Piece]:
             yield Piece(PieceKind.message, *place, draft)
 
 
-def _rows(source: Source) -> Iterator[tuple[list[Line], list[str]]]:
-    """Yield each row with the lines that it stands on. Raises NotAdmitted for a cell that the library calls too long.
+def _rows(source: Source) -> Iterator[tuple[list[Line], list[str], bool]]:
+    """Yield each row with the lines that it stands on, and whether it came to its end.
 
-    A quote that is never closed makes one cell of all that follows it.
+    A quote that is never closed makes one cell of all that follows it: such a row does not. Raises NotAdmitted for a
+    cell that the library calls too long.
     """
     taken: list[Line] = []
+    # A row that is whole is there before anybody asks for what is behind it.
+    waiting = True
 
     def fed() -> Iterator[str]:
+        nonlocal waiting
         for line in source.lines():
             taken.append(line)
             yield line.text + "\n"
+        waiting = False
 
     reader = csv.reader(fed(), delimiter=_delimiter(_first(source)))
     try:
         for cells in reader:
-            yield taken, cells
+            yield taken, cells, waiting
             taken = []
     except csv.Error as error:
         raise NotAdmitted("file", "too_long", f"a cell that ends in line {reader.line_num} is too long") from error

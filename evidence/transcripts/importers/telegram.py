@@ -112,7 +112,7 @@ def _text(value: object) -> str:
     for part in value if isinstance(value, list) else []:
         words = part if isinstance(part, str) else string(mapping(part).get("text")) or ""
         joins = bool(text) and not text[-1].isspace() and not words[:1].isspace()
-        text += f" {words}" if joins and marked and mapping(part).get("type") in _LINKS else words
+        text += f" {words}" if joins and marked and string(mapping(part).get("type")) in _LINKS else words
         marked = not isinstance(part, str)
     return text
 

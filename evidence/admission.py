@@ -37,6 +37,8 @@ TYPES = {
     "pdf": "application/pdf",
     "mp4": "video/mp4",
     "txt": "text/plain",
+    "log": "text/plain",
+    "jsonl": "text/plain",
     "csv": "text/csv",
     "json": "application/json",
     "zip": "application/zip",

@@ -22,7 +22,7 @@ from mediation.errors import NotFound
 from mediation.models import Case, Exhibit, Redaction
 from mediation.operations import erasing, redactions
 from mediation.operations.redactions import Target
-from mediation.schemas import MAX_NOTE, OneOf, Text, Whole, rfc3339
+from mediation.schemas import MAX_NOTE, NoBodySchema, OneOf, Text, Whole, rfc3339
 from workflows.states import STAFF, Side
 
 blueprint = Blueprint("redactions", __name__, url_prefix=V1, description="Redaction and erasure")
@@ -71,7 +71,8 @@ class RedactionSchema(Schema):
     notice = fields.String(required=True)
 
 
-REDACT, ERASE, DRY_RUN, REDACTION, PAGE = RedactSchema(), EraseSchema(), DryRunSchema(), RedactionSchema(), PageSchema()
+REDACT, ERASE, DRY_RUN, NOTHING = RedactSchema(), EraseSchema(), DryRunSchema(), NoBodySchema()
+REDACTION, PAGE = RedactionSchema(), PageSchema()
 
 
 def _answer(call: Call, case: Case, one: Redaction, label: str | None) -> dict[str, Any]:
@@ -164,6 +165,7 @@ def _answered(call: Call, redaction_id: str, *, yes: bool) -> Answer:
         raise NotFound()
     docket.find(call.session, found.case_id, call.actor)
     case = _locked(call, found.case_id)
+    call.body(NOTHING)
     one = redactions.read_anew(call.session, identity)
     if yes:
         redactions.approve(call.session, call.services.blobs, case, call.actor, call.now, one=one)
@@ -224,6 +226,7 @@ _mount(
     _approve,
     "approveRedaction",
     "Do what waits for approval; irreversible",
+    body=NOTHING,
     roles=redactions.APPROVERS,
 )
 _mount(
@@ -231,6 +234,7 @@ _mount(
     _reject,
     "rejectRedaction",
     "Say no to what waits for approval",
+    body=NOTHING,
     roles=redactions.APPROVERS,
 )
 

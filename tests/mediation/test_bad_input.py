@@ -153,6 +153,22 @@ WRITES: dict[str, Write] = {
     "putOrder": Write("platform", "PUT", "/orders/PUT-1", _put_order),
     "postMessage": Write("buyer", "POST", "/cases/{case}/messages", _always({"text": "hello"}), "opened"),
     "fileExhibit": Write("buyer", "POST", "/cases/{case}/exhibits", _always({**CHAT, "title": "the chat"}), "opened"),
+    "redactExhibit": Write(
+        "mediator",
+        "POST",
+        "/exhibits/{exhibit}/redactions",
+        _always({"seqs": [1], "reason": "personal_data", "note": "n"}),
+        "under_review",
+    ),
+    "eraseSide": Write(
+        "senior",
+        "POST",
+        "/cases/{case}/erasures",
+        _always({"side": "buyer", "reason": "personal_data", "note": "n"}),
+        "withdrawn",
+    ),
+    "approveRedaction": Write("senior", "POST", "/redactions/{redaction}/approve", _always({}), "decided"),
+    "rejectRedaction": Write("senior", "POST", "/redactions/{redaction}/reject", _always({}), "decided"),
     "declareInterest": Write("mediator", "POST", "/interests", _always({"side": "buyer", "party": "someone"})),
     "endInterest": Write("mediator", "DELETE", "/interests/{case}", _always({}), "opened"),
     "gatewayCallback": Write(
@@ -237,7 +253,7 @@ REFUSED_ANYWAY = {"gatewayCallback", "endInterest", "moveSandboxClock", "setSand
 WITH_BODY = ["openCase", "putOrder", "refuse", "offer", "escalate", "appeal", "decide", "settleElsewhere",
              "postMessage", "fileExhibit", "declareInterest", "agree", "handOver", "propose", "requestEvidence",
              "extend", "refundNow", "suspend", "shipReturn", "disputeReturn", "perform", "disputePerformance",
-             "trackOrder", "loadPolicies"]  # fmt: skip
+             "trackOrder", "loadPolicies", "redactExhibit", "eraseSide"]  # fmt: skip
 
 
 class Stage:
@@ -268,7 +284,19 @@ class Stage:
             [asked] = self.story.get("buyer", f"/cases/{case}/evidence-requests").get_json()["items"]
             item = next(one["item"] for one in asked["items"] if one["side"] == "buyer")
             named |= {"request": asked["id"], "item": item}
+        if "{exhibit}" in path or "{redaction}" in path:
+            named["exhibit"] = self.story.get("mediator", f"/cases/{case}/exhibits").get_json()["items"][0]["id"]
+        if "{redaction}" in path:
+            named["redaction"] = self._redaction(case, named["exhibit"])
         return path.format(**named)
+
+    def _redaction(self, case: str, exhibit: str) -> str:
+        """The one that waits for approval on this case; asked for once."""
+        known = self.story.get("mediator", f"/cases/{case}/redactions").get_json()["items"]
+        if not known:
+            body = {"seqs": [1], "reason": "personal_data"}
+            known = [self.story.post("mediator", f"/exhibits/{exhibit}/redactions", body).get_json()]
+        return str(known[0]["id"])
 
     def _bring(self, state: str | None) -> str:
         story = self.story
@@ -277,6 +305,11 @@ class Stage:
         elif state == "taken":
             case = story.at("under_review")
             story.do("mediator", case, "take")
+        elif state == "withdrawn":
+            case = story.open()
+            assert story.post("buyer", f"/cases/{case}/exhibits", CHAT).status_code == 201
+            story.do("buyer", case, "withdraw")
+            return case
         else:
             case = story.at(str(state), paid=60_000 if state == "pending" else 12_900)
         assert story.post("buyer", f"/cases/{case}/exhibits", CHAT).status_code == 201

@@ -4,111 +4,27 @@ How messages are paired is said in `pairing`; the clocks of the two copies are c
 Nothing here repeats what a message says: differences are positions, and readers render them.
 """
 
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
-from enum import StrEnum
-from typing import Any
+from itertools import accumulate
+from typing import Any, Self
 
 from evidence.transcripts import pairing
-from evidence.transcripts.copies import (
-    ERASED,
-    NEAR,
-    SECOND,
-    Copy,
-    Pair,
-    clock_shift,
-    is_recall,
-    set_right_clock,
-    side_by_side,
-)
-from evidence.transcripts.likeness import Span, differing, similarity
-from evidence.transcripts.normal import Message, MessageKind
-from evidence.transcripts.silences import Silence, silences
+from evidence.transcripts.copies import ERASED, NEAR, Copy, Pair, clock_shift, is_recall, set_right_clock, side_by_side
+from evidence.transcripts.differences import Difference, DifferenceKind
+from evidence.transcripts.likeness import differing, similarity
+from evidence.transcripts.normal import Message
+from evidence.transcripts.silences import silences
 
 DEFAULT_GAP = timedelta(days=1)
 
-
-class DifferenceKind(StrEnum):
-    """In what two copies differ.
-
-    `recalled`: one has the trace of a recall, the other the message or neither. `erased`: the words of at least one
-    were taken out by a redaction, so that they cannot be compared. `gap`: a long time without messages in one copy, or
-    in both. `clock_shift`: the two copies' clocks, once for all; other times are compared after it was made up for.
-    """
-
-    clock_shift = "clock_shift"
-    missing = "missing"
-    recalled = "recalled"
-    erased = "erased"
-    edited = "edited"
-    sender_differs = "sender_differs"
-    kind_differs = "kind_differs"
-    attachment_differs = "attachment_differs"
-    time_differs = "time_differs"
-    reordered = "reordered"
-    gap = "gap"
-
-
-class Silent(StrEnum):
-    """Which copy has no messages for a long time."""
-
-    left = "left"
-    right = "right"
-    both = "both"
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """One difference. `left_seq` and `right_seq` are messages' numbers, None where a copy lacks the message.
-
-    Of a gap they are, in a copy that is silent, the messages around it (`..._until` the one after), in a copy that is
-    not, the first and the last in it; `length` is how long it is. `left_span` and `right_span` are where the texts of
-    an edited message differ, `similarity` is from 0 to 1. `offset` is the right copy's time less the left's.
-    """
-
-    kind: DifferenceKind
-    left_seq: int | None = None
-    right_seq: int | None = None
-    left_until: int | None = None
-    right_until: int | None = None
-    left_span: Span | None = None
-    right_span: Span | None = None
-    similarity: float | None = None
-    offset: timedelta | None = None
-    silent: Silent | None = None
-    length: timedelta | None = None
-
-    def mirrored(self) -> "Difference":
-        """Return the same difference with left and right changed over."""
-        turned = {Silent.left: Silent.right, Silent.right: Silent.left, Silent.both: Silent.both, None: None}
-        return replace(
-            self,
-            left_seq=self.right_seq,
-            right_seq=self.left_seq,
-            left_until=self.right_until,
-            right_until=self.left_until,
-            left_span=self.right_span,
-            right_span=self.left_span,
-            offset=None if self.offset is None else -self.offset,
-            silent=turned[self.silent],
-        )
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return it in plain values: what it has not is left out, times are in seconds."""
-        plain: dict[str, Any] = {"kind": self.kind.value, "left_seq": self.left_seq, "right_seq": self.right_seq}
-        more = {
-            "left_until": self.left_until,
-            "right_until": self.right_until,
-            "left_span": _plain_span(self.left_span),
-            "right_span": _plain_span(self.right_span),
-            "similarity": self.similarity,
-            "offset_seconds": None if self.offset is None else self.offset.total_seconds(),
-            "silent": None if self.silent is None else self.silent.value,
-            "length_seconds": None if self.length is None else self.length.total_seconds(),
-        }
-        return plain | {name: value for name, value in more.items() if value is not None}
+Place = tuple[int, int, int, int]
+"""Where a difference stands among the others: with which pair in order or before which (`_Order.at`), then what
+the clock had come to on its side, the side, and the place there."""
+_NEVER = -(2**63)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,11 +40,11 @@ class Alignment:
     right_only: tuple[int, ...]
     differences: tuple[Difference, ...]
 
-    def mirrored(self) -> "Alignment":
+    def mirrored(self) -> Self:
         """Return the alignment of the same copies with left and right changed over."""
         matches = tuple(sorted((right, left) for left, right in self.matches))
         differences = tuple(one.mirrored() for one in self.differences)
-        return Alignment(matches, self.right_only, self.left_only, differences)
+        return type(self)(matches, self.right_only, self.left_only, differences)
 
     def counts(self) -> dict[str, int]:
         """Return how many messages are in both, how many on one side alone, and how many differences of each kind."""
@@ -164,18 +80,115 @@ def align(
     shift = clock_shift(both)
     set_right_clock(both, shift)
     pairs = pairing.pairs(both)
-    ordered = pairing.in_order(pairs)
-    alone = (
-        pairing.alone(range(len(left)), (i for i, _ in pairs)),
-        pairing.alone(range(len(right)), (j for _, j in pairs)),
-    )
-    placed = [*_of_pairs(both, pairs, ordered), *_of_alone(both, alone, ordered)]
-    placed += ((_before(silence, ordered), _gap(both, silence)) for silence in silences(both, pairs, _whole(gap)))
-    placed.sort(key=lambda one: one[0])
-    shifted = [Difference(DifferenceKind.clock_shift, offset=_time(shift))] if shift else []
+    left_alone = pairing.alone(range(len(left)), (i for i, _ in pairs))
+    right_alone = pairing.alone(range(len(right)), (j for _, j in pairs))
+    shifted = [Difference(DifferenceKind.clock_shift, offset=timedelta(microseconds=shift))] if shift else []
     return Alignment(
         matches=tuple((left[i].seq, right[j].seq) for i, j in pairs),
-        left_only=tuple(left[i].seq for i in alone[0]),
-        right_only=tuple(right[j].seq for j in alone[1]),
-        differences=(*shifted, *(difference for _, difference in placed)),
+        left_only=tuple(left[i].seq for i in left_alone),
+        right_only=tuple(right[j].seq for j in right_alone),
+        differences=(*shifted, *_differences(both, pairs, left_alone, right_alone, gap)),
     )
+
+
+def _comes_first(
+    one: Sequence[Message], other: Sequence[Message], one_erased: list[int], other_erased: list[int]
+) -> bool:
+    """Whether a copy comes strictly before another in an order of copies that knows no sides."""
+    if len(one) != len(other):
+        return len(one) < len(other)
+    for here, there in zip(one, other, strict=True):
+        if here != there:
+            return repr(here) < repr(there)
+    return one_erased < other_erased
+
+
+# --- what is not the same --------------------------------------------------------------------------------------------
+
+
+def _differences(
+    both: Pair,
+    pairs: Sequence[pairing.Places],
+    left_alone: Sequence[int],
+    right_alone: Sequence[int],
+    gap: timedelta,
+) -> list[Difference]:
+    """Return all differences but that of the clocks, in the order of the conversation."""
+    ordered = pairing.in_order(pairs)
+    lefts = _Order(both.left, 0, sorted(i for i, _ in ordered))
+    rights = _Order(both.right, 1, sorted(j for _, j in ordered))
+    placed: list[tuple[Place, Difference]] = []
+    for pair in pairs:
+        placed += ((lefts.at(pair[0]), one) for one in _of_pair(both, *pair))
+        if pair not in ordered:
+            placed.append((lefts.at(pair[0]), _at(both, DifferenceKind.reordered, *pair)))
+    placed += ((lefts.at(i), _of_one(both, i, None)) for i in left_alone)
+    placed += ((rights.at(j), _of_one(both, None, j)) for j in right_alone)
+    for of_left, ending, one in silences(both, gap):
+        rank, clock, _, place = (lefts if of_left else rights).at(ending)
+        # Before whatever is said of the message that ends it.
+        placed.append(((rank, clock, -1, place), one))
+    return [one for _, one in sorted(placed, key=lambda one: one[0])]
+
+
+class _Order:
+    """The order of one copy's messages among those of both."""
+
+    def __init__(self, copy: Copy, side: int, in_order: Sequence[int]) -> None:
+        self._side = side
+        self._in_order = in_order
+        # As far as it has come, for a message out of its time stays where it was filed.
+        self._clock = list(accumulate((_NEVER if time is None else time for time in copy.times), max))
+
+    def at(self, place: int) -> Place:
+        """Return where a message stands: at 2k + 1 with the k-th pair that is in order (from 0), else at 2k before it.
+
+        What stands between two pairs on either side stands in the order of time.
+        """
+        before = bisect_left(self._in_order, place)
+        if before < len(self._in_order) and self._in_order[before] == place:
+            return 2 * before + 1, 0, 0, 0
+        return 2 * before, self._clock[place], self._side, place
+
+
+def _of_pair(both: Pair, i: int, j: int) -> Iterator[Difference]:
+    left, right = both.left, both.right
+    recalled = is_recall(left, i) != is_recall(right, j)
+    if ERASED in (left.texts[i], right.texts[j]):
+        yield _at(both, DifferenceKind.erased, i, j)
+    elif recalled:
+        yield _at(both, DifferenceKind.recalled, i, j)
+    else:
+        yield from _of_words(both, i, j)
+    here, there = left.times[i], right.times[j]
+    # Some programs put the trace of a recall where it was done, others where the message was.
+    if here is not None and there is not None and abs(there - here) > NEAR and not recalled:
+        yield _at(both, DifferenceKind.time_differs, i, j, offset=timedelta(microseconds=there - here))
+
+
+def _of_words(both: Pair, i: int, j: int) -> Iterator[Difference]:
+    one, other = both.left.messages[i], both.right.messages[j]
+    if one.kind is not other.kind:
+        yield _at(both, DifferenceKind.kind_differs, i, j)
+    elif one.text != other.text:
+        here, there = differing(one.text, other.text)
+        alike = similarity(one.text, other.text)
+        yield _at(both, DifferenceKind.edited, i, j, left_span=here, right_span=there, similarity=alike)
+    if not both.same_sender(i, j):
+        yield _at(both, DifferenceKind.sender_differs, i, j)
+    if both.other_files(i, j):
+        yield _at(both, DifferenceKind.attachment_differs, i, j)
+
+
+def _of_one(both: Pair, i: int | None, j: int | None) -> Difference:
+    copy, place = (both.left, i) if i is not None else (both.right, j)
+    assert place is not None
+    if copy.texts[place] == ERASED:
+        return _at(both, DifferenceKind.erased, i, j)
+    return _at(both, DifferenceKind.recalled if is_recall(copy, place) else DifferenceKind.missing, i, j)
+
+
+def _at(both: Pair, kind: DifferenceKind, i: int | None, j: int | None, **more: Any) -> Difference:
+    here = None if i is None else both.left.messages[i].seq
+    there = None if j is None else both.right.messages[j].seq
+    return Difference(kind, here, there, **more)

@@ -9,15 +9,15 @@
    Jacobson and Vo, "Heaviest increasing/common subsequence problems" (CPM 1992), without a table of all pairs.
 3. Messages that stand as often on one side as on the other among those still alone were moved.
 
-Two messages are paired only if they can be one: see `weight`.
+Two messages are paired only if they can be one: see `weighing`.
 """
 
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 
-from evidence.transcripts.copies import ERASED, NEAR, SECOND, Copy, Pair, is_recall
-from evidence.transcripts.normal import MessageKind
+from evidence.transcripts.copies import ERASED, Copy, Pair, is_recall
+from evidence.transcripts.weighing import LONG, weight
 
 Places = tuple[int, int]
 """A message of the left copy and one of the right, by their places from 0."""
@@ -29,11 +29,6 @@ _DENSE = 1_024
 """Pairs of one stretch that are all weighed; in longer ones only those that stand near each other are."""
 _REACH = 8
 """Candidates on either side of where a message is expected, among all and among those that say the same."""
-_LONG = 8
-"""Code points from which on a text is told by itself, whenever it was sent."""
-_RECALLED_WITHIN = 3 * 86_400 * SECOND
-"""How long after a message the trace of its recall may stand: no program known lets one take back later."""
-_MEDIA = frozenset({MessageKind.image, MessageKind.file})
 
 
 def pairs(both: Pair) -> list[Places]:
@@ -143,7 +138,7 @@ def _once(copy: Copy, places: range, key: Key) -> dict[Hashable, int]:
 def _certain(both: Pair, i: int, j: int) -> bool:
     if not both.near(i, j) or (both.other_files(i, j) and both.apart(i, j) != 0):
         return False
-    return both.same_sender(i, j) or both.apart(i, j) == 0 or len(both.left.messages[i].text) >= _LONG
+    return both.same_sender(i, j) or both.apart(i, j) == 0 or len(both.left.messages[i].text) >= LONG
 
 
 def _longest(found: Sequence[Places]) -> list[Places]:
@@ -171,66 +166,6 @@ def _chain(found: Sequence[Places], before: Sequence[int | None], last: int | No
 
 
 # --- 2. candidates, weighed ------------------------------------------------------------------------------------------
-
-
-def weight(both: Pair, i: int, j: int) -> int:
-    """Return how much speaks for a message of the left copy and one of the right being one; 0 if they cannot be.
-
-    Two that agree in text and time outweigh any two pairs that do not: a message that one side lacks does not make
-    those after it be taken for one another.
-    """
-    left, right = both.left, both.right
-    apart = both.apart(i, j)
-    near = both.near(i, j)
-    close = 0 if apart is None or not near else (NEAR - apart) // SECOND
-    same_sender = both.same_sender(i, j)
-    one, other = left.messages[i], right.messages[j]
-    if ERASED in (left.texts[i], right.texts[j]):
-        return 300 + close if same_sender and near and one.kind is other.kind else 0
-    if is_recall(left, i) != is_recall(right, j):
-        return 250 + close if same_sender and _can_be_recalled(both, i, j) else 0
-    if left.texts[i] == right.texts[j] and (one.text or one.kind is other.kind):
-        return _of_same_text(both, i, j, close)
-    if not same_sender:
-        return 0
-    if one.kind is not other.kind:
-        # A program that leaves pictures out writes a text in their place.
-        return 350 + close if apart is not None and near and {one.kind, other.kind} & _MEDIA else 0
-    return _of_other_text(both, i, j)
-
-
-def _can_be_recalled(both: Pair, i: int, j: int) -> bool:
-    trace_is_left = is_recall(both.left, i)
-    said = both.right.messages[j] if trace_is_left else both.left.messages[i]
-    if said.kind is MessageKind.system:
-        return False
-    here, there = both.left.times[i], both.right.times[j]
-    if here is None or there is None:
-        return True
-    later = here - there if trace_is_left else there - here
-    return -NEAR <= later <= _RECALLED_WITHIN
-
-
-def _of_same_text(both: Pair, i: int, j: int, close: int) -> int:
-    near, told = both.near(i, j), len(both.left.messages[i].text) >= _LONG
-    if both.other_files(i, j):
-        return 350 + close if near and both.same_sender(i, j) else 0
-    if both.same_sender(i, j):
-        base = 1_000 if near else 400
-    else:
-        base = 600 if both.apart(i, j) is not None and near else 300 if near or told else 0
-    kinds = both.left.messages[i].kind is both.right.messages[j].kind
-    return base + close - (0 if kinds else 100) if base else 0
-
-
-def _of_other_text(both: Pair, i: int, j: int) -> int:
-    apart = both.apart(i, j)
-    alike = both.alike(i, j)
-    if apart == 0 and (alike >= 0.25 or both.left.times[i] % (60 * SECOND) != 0):  # type: ignore[operator]
-        return 450 + int(100 * alike)
-    if both.near(i, j):
-        return 400 + int(100 * alike) if alike >= (0.5 if apart is None else 0.4) else 0
-    return 200 if alike >= 0.75 else 0
 
 
 def _candidates(both: Pair, stretch: Stretch) -> list[tuple[int, int, int]]:
@@ -329,5 +264,5 @@ def _grouped(copy: Copy, places: Sequence[int], key: Key) -> dict[Hashable, list
 
 def _can_be_moved(both: Pair, i: int, j: int) -> bool:
     if both.left.texts[i] == both.right.texts[j]:
-        return _certain(both, i, j) or (not both.near(i, j) and len(both.left.messages[i].text) >= _LONG)
+        return _certain(both, i, j) or (not both.near(i, j) and len(both.left.messages[i].text) >= LONG)
     return both.alike(i, j) >= 0.5

@@ -13,6 +13,7 @@ from flask_swagger_ui import get_swaggerui_blueprint
 
 from mediation.api import (
     actions,
+    alignment,
     cases,
     custody,
     docket,
@@ -38,6 +39,7 @@ BLUEPRINTS = (
     docket.blueprint,
     exhibits.blueprint,
     proofs.blueprint,
+    alignment.blueprint,
     custody.blueprint,
     redactions.blueprint,
     dossier.blueprint,

@@ -6,6 +6,7 @@ from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, validate, validates_schema
 
+from evidence.transcripts.differences import DifferenceKind
 from mediation.schemas import MAX_NOTE, MAX_REASONS, Flag, Id, MoneySchema, OneOf, ReturnAddressSchema, Text, Whole
 from workflows.states import DECISION_OUTCOMES, Blame, FindingResult, RemedyKind, Side
 
@@ -63,6 +64,16 @@ class DefaultSchema(Schema):
     side = OneOf(Side, required=True)
 
 
+class CitedDifferenceSchema(Schema):
+    """In what two chat logs differ, as their alignment numbers the messages; null where that copy lacks the message."""
+
+    left = Id(required=True, metadata={"example": "B-1"})
+    right = Id(required=True, metadata={"example": "S-1"})
+    kind = OneOf(tuple(DifferenceKind), required=True)
+    left_seq = Whole(1, 2**31 - 1, load_default=None, allow_none=True)
+    right_seq = Whole(1, 2**31 - 1, load_default=None, allow_none=True)
+
+
 class FindingSchema(Schema):
     issue = Text(MAX_NOTE, required=True)
     burden = OneOf(Side, required=True)
@@ -71,6 +82,7 @@ class FindingSchema(Schema):
     relied_on = fields.List(fields.Nested(ReliedOnSchema), load_default=list, validate=MANY)
     rejected = fields.List(fields.Nested(RejectedSchema), load_default=list, validate=MANY)
     defaults = fields.List(fields.Nested(DefaultSchema), load_default=list, validate=MANY)
+    differences = fields.List(fields.Nested(CitedDifferenceSchema), load_default=list, validate=MANY)
 
 
 class DecideSchema(Schema):

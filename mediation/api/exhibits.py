@@ -253,15 +253,17 @@ def list_exhibit_messages(call: Call, exhibit_id: str) -> Answer:
     exhibit = visible_exhibit(call, exhibit_id)
     asked = call.query(PAGE)
     start = after(asked, int) or 0
+    # Messages are numbered without gaps; with both ends named, nobody joins a page with a whole log.
+    end = start + asked["limit"] + 1
     message, opening = ExhibitMessage, ExhibitMessageOpening
     rows = call.session.execute(
         select(message.seq, message.role, message.sent_at, message.kind, opening.text, opening.sender,
                opening.attachments)
         .join(opening, (opening.case_id == message.case_id) & (opening.exhibit_id == message.exhibit_id)
               & (opening.seq == message.seq))
-        .where(message.case_id == exhibit.case_id, message.exhibit_id == exhibit.id, message.seq > start)
+        .where(message.case_id == exhibit.case_id, message.exhibit_id == exhibit.id, message.seq > start,
+               message.seq <= end, opening.seq > start, opening.seq <= end)
         .order_by(message.seq)
-        .limit(asked["limit"] + 1)
     ).all()  # fmt: skip
     items = [
         {

@@ -146,11 +146,14 @@ def list_decisions(call: Call, case: Case) -> Answer:
 
 
 Words = Mapping[int, Mapping[str, Any]]
-Texts = Mapping[tuple[str, int], str | None]
+Texts = Mapping[tuple[str, int | None], str | None]
 
 
 def _finding(finding: Mapping[str, Any], texts: Texts) -> dict[str, Any]:
-    """A finding with each quote rendered from its position; a message since erased renders as null."""
+    """A finding with each quote rendered from its position, each difference with the messages that it is between.
+
+    A message since erased renders as null. Findings that were kept before differences could be cited have none.
+    """
     relied_on = []
     for item in finding["relied_on"]:
         shown = []
@@ -159,16 +162,26 @@ def _finding(finding: Mapping[str, Any], texts: Texts) -> dict[str, Any]:
             words = None if text is None else quotes.render(text, quote["start"], quote["length"])
             shown.append({**quote, "text": words})
         relied_on.append({"exhibit": item["exhibit"], "quotes": shown})
-    return {**finding, "relied_on": relied_on}
+    differences = [
+        {**one, **{f"{side}_text": texts.get((one[side], one[f"{side}_seq"])) for side in ("left", "right")}}
+        for one in finding.get("differences", [])
+    ]
+    return {**finding, "relied_on": relied_on, "differences": differences}
 
 
 def _quoted_texts(call: Call, case: Case, words: Sequence[Mapping[str, Any]]) -> Texts:
+    findings = [finding for one in words for finding in one.get("findings", [])]
     wanted = {
         (item["exhibit"], quote["seq"])
-        for one in words
-        for finding in one.get("findings", [])
+        for finding in findings
         for item in finding["relied_on"]
         for quote in item["quotes"]
+    } | {
+        (one[side], one[f"{side}_seq"])
+        for finding in findings
+        for one in finding.get("differences", [])
+        for side in ("left", "right")
+        if one[f"{side}_seq"] is not None
     }
     if not wanted:
         return {}

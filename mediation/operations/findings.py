@@ -13,7 +13,7 @@ from evidence import quotes
 from evidence.errors import QuoteDoesNotStand
 from mediation.errors import InvalidBody
 from mediation.models import Case, Exhibit, ExhibitMessageOpening
-from mediation.operations import evidence_requests
+from mediation.operations import alignments, evidence_requests
 
 #: Quotes in one decision: more than a person reads, and far fewer than a query can name.
 MAX_QUOTES = 500
@@ -23,22 +23,27 @@ Key = tuple[uuid.UUID, int]
 
 
 def checked(session: Session, case: Case, findings: Stated) -> list[dict[str, Any]]:
-    """The findings with each quote as a position (exhibit, seq, start, length in code points), ready to be kept.
+    """The findings with quotes and differences as positions (exhibit, seq, start, length in code points), to be kept.
 
-    Raises InvalidBody naming the place: an exhibit not on file, one only staff may see, a message it does not have,
-    a rule while there is no rulebook; QuoteDoesNotStand with the message's real text.
+    Raises InvalidBody naming the place: an exhibit not on file, one only staff may see, a message it does not have, a
+    difference that does not stand, a rule while there is no rulebook; QuoteDoesNotStand with the message's real text.
     """
     if sum(len(item["quotes"]) for finding in findings for item in finding["relied_on"]) > MAX_QUOTES:
         raise InvalidBody(errors={"findings": [f"Must hold {MAX_QUOTES} quotes at most."]})
     exhibits = _exhibits(session, case, findings)
-    cited = {
-        f"findings.{n}.defaults.{m}": one
-        for n, finding in enumerate(findings)
-        for m, one in enumerate(finding.get("defaults", []))
-    }
-    evidence_requests.require_defaults(session, case, cited)
+    evidence_requests.require_defaults(session, case, _cited(findings, "defaults"))
+    differences = alignments.cited(session, exhibits, _cited(findings, "differences"))
     texts = _texts(session, case, exhibits, findings)
-    return [_finding(f"findings.{n}", finding, exhibits, texts) for n, finding in enumerate(findings)]
+    return [_finding(f"findings.{n}", finding, exhibits, texts, differences) for n, finding in enumerate(findings)]
+
+
+def _cited(findings: Stated, part: str) -> dict[str, Mapping[str, Any]]:
+    """What findings cite in one of their parts, by the place where they do."""
+    return {
+        f"findings.{n}.{part}.{m}": one
+        for n, finding in enumerate(findings)
+        for m, one in enumerate(finding.get(part, []))
+    }
 
 
 def labels_on_file(session: Session, case: Case, labels: Sequence[str], field: str) -> dict[str, Exhibit]:
@@ -66,6 +71,8 @@ def _exhibits(session: Session, case: Case, findings: Stated) -> dict[str, Exhib
         for part in ("relied_on", "rejected"):
             for m, item in enumerate(finding[part]):
                 places[f"findings.{n}.{part}.{m}.exhibit"] = item["exhibit"]
+        for m, one in enumerate(finding.get("differences", [])):
+            places |= {f"findings.{n}.differences.{m}.{side}": one[side] for side in ("left", "right")}
         if finding["rules"]:
             errors[f"findings.{n}.rules"] = ["Must be empty: there is no rulebook on file to cite from."]
     return _on_file(session, case, places, errors)
@@ -88,7 +95,11 @@ def _texts(session: Session, case: Case, exhibits: Mapping[str, Exhibit], findin
 
 
 def _finding(
-    place: str, finding: Mapping[str, Any], exhibits: Mapping[str, Exhibit], texts: Mapping[Key, str | None]
+    place: str,
+    finding: Mapping[str, Any],
+    exhibits: Mapping[str, Exhibit],
+    texts: Mapping[Key, str | None],
+    differences: Mapping[str, dict[str, Any]],
 ) -> dict[str, Any]:
     relied_on = []
     for m, item in enumerate(finding["relied_on"]):
@@ -106,6 +117,7 @@ def _finding(
         "relied_on": relied_on,
         "rejected": [{"exhibit": item["exhibit"], "why": item["why"]} for item in finding["rejected"]],
         "defaults": [{"request": str(one["request"]), "side": one["side"]} for one in finding.get("defaults", [])],
+        "differences": [differences[f"{place}.differences.{m}"] for m in range(len(finding.get("differences", [])))],
     }
 
 

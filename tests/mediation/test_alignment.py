@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 import uuid
 from typing import Any
 
@@ -157,6 +158,18 @@ def test_neither_does_it_wait_for_the_case_nor_change_it(shared: Story, case: st
         reader.join(4)
         assert answered == [200]
     assert shared.get("mediator", f"/cases/{case}").get_json()["version"] == before
+
+
+def test_long_logs_filed_a_moment_ago_are_compared_in_seconds(shared: Story) -> None:
+    """The database has no statistics of them yet, and must not look for each message among all."""
+    case = shared.at("under_review")
+    said = [{"sender": {"role": "buyer", "id": "b"}, "text": f"message {n}"} for n in range(12_000)]
+    for who, messages in (("buyer", said), ("seller", said[:-1])):
+        body = {"kind": "chat_log", "timezone": "UTC", "messages": messages}
+        assert shared.post(who, f"/cases/{case}/exhibits", body).status_code == 201
+    began = time.monotonic()
+    assert positions(told(shared, case)) == [("missing", 12_000, None)]
+    assert time.monotonic() - began < 8
 
 
 def test_what_was_redacted_is_told_as_erased_and_without_its_words(shared: Story) -> None:

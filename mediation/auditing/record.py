@@ -1,4 +1,4 @@
-"""The docket: its chain, what opens its commitments, where it leads by the procedure, and that the case stands there."""
+"""The docket: its chain, its openings, where it leads by the procedure, and that the case stands there."""
 
 from __future__ import annotations
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from mediation.cli.audit import audit
 from mediation.cli.clock import clock
 from mediation.cli.database import database
 from mediation.cli.demo import demo
@@ -43,3 +44,4 @@ main.add_command(procedure)
 main.add_command(verify)
 main.add_command(transcript)
 main.add_command(dossier)
+main.add_command(audit)

@@ -370,6 +370,7 @@ BEGINS_A_TRANSACTION = {
     "api/exhibits.py": "an upload looks at its case before the bytes are read, and a download before they are sent",
     "api/gateway.py": "a callback",
     "api/sandbox.py": "time is moved on from one due moment to the next, and the gateway is told how to behave",
+    "auditing/rounds.py": "each case and each page of orders that is audited, read only, in one snapshot",
     "api/dossier.py": "a case file's case is looked at before the file is made",
     "cli/dossier.py": "the case that is named is looked up",
     "dossiers.py": "that a case file was made is entered before its snapshot is read",

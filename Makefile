@@ -27,8 +27,13 @@ browser:
 		&& { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
 		chromium fonts-wqy-microhei; } >/dev/null 2>&1; } || echo "No Chromium: its tests are skipped (Debian: apt install chromium fonts-wqy-microhei)" >&2
 
+# The leaves need no database, so they are tested beside the application, on another core.
 test: install browser lint types ## everything, on a real PostgreSQL that it brings itself
-	$(BIN)/python -m pytest
+	@log=$$(mktemp); $(BIN)/python -m pytest --ignore tests/mediation >$$log 2>&1 & leaves=$$!; \
+		trap 'kill $$leaves' INT TERM; \
+		$(BIN)/python -m pytest tests/mediation; application=$$?; \
+		wait $$leaves; leaves=$$?; cat $$log; rm -f $$log; \
+		exit $$((application > leaves ? application : leaves))
 
 lint: install ## style and the import law
 	$(BIN)/ruff check .

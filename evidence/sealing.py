@@ -59,6 +59,11 @@ class SealingKey:
         return jws.serialize_compact(header, canonical(dict(payload)), self._key, algorithms=[ALGORITHM])
 
 
+def public_pem(jwk: Mapping[str, Any]) -> bytes:
+    """Return a published key as PEM (SubjectPublicKeyInfo), as `mediation verify --key` takes it."""
+    return OKPKey.import_key({name: jwk[name] for name in ("kty", "crv", "x")}).as_pem(private=False)
+
+
 def generate() -> SealingKey:
     """Make a new key from the system's randomness."""
     return SealingKey(OKPKey.generate_key(ALGORITHM))

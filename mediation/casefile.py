@@ -187,7 +187,8 @@ def exhibit_member(exhibit: Exhibit, head: tuple[int, bytes] | None, reader: Act
         "label": exhibit.label,
         "kind": exhibit.kind,
         "title": exhibit.title,
-        "filename": exhibit.filename,
+        # What a file was called on somebody's machine is theirs.
+        "filename": exhibit.filename if reader.role in STAFF or reader.role == exhibit.filed_role else None,
         "media_type": exhibit.media_type,
         "size": exhibit.size,
         "sha256": exhibit.sha256,

@@ -40,28 +40,38 @@ def make(house: Services, case_id: uuid.UUID, reader: Actor, *, by: Actor | None
     `by` is who asked for it, where that is not the reader. Raises NotFound where the case is not the reader's, Busy
     where evidence was erased again and again while it was being read.
     """
-    with house.sessions.begin() as session:
-        case = docket.find(session, case_id, reader)
-        shown = casefile.exhibits_for(session, case, reader)
-        custody.record_all(session, shown, by or reader, house.clock(), CustodyAct.exported, made_for=reader.role.value)
+    recorded: set[uuid.UUID] = set()
     for _ in range(_TRIES):
+        _enter(house, case_id, reader, by or reader, recorded)
         # One key from beginning to end, published before the snapshot that holds the published ones.
         signer = house.sealer.current()
         file = tempfile.TemporaryFile()  # noqa: SIM115 -- it outlives this function in what is returned
         try:
             with house.sessions.begin() as session:
                 session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
-                _write(house, session, docket.find(session, case_id, reader), reader, file, signer=signer)
+                case = docket.find(session, case_id, reader)
+                if {one.id for one in casefile.exhibits_for(session, case, reader)} <= recorded:
+                    _write(house, session, case, reader, file, signer=signer)
+                    file.seek(0)
+                    return file
+            # Something was filed since: it has to be entered before it leaves.
+            file.close()
         except BlobMissing:
             # A redaction took the bytes away after the snapshot was taken; the next one knows of it.
             file.close()
         except BaseException:
             file.close()
             raise
-        else:
-            file.seek(0)
-            return file
     raise Busy()
+
+
+def _enter(house: Services, case_id: uuid.UUID, reader: Actor, by: Actor, recorded: set[uuid.UUID]) -> None:
+    """Enter the export of each exhibit that is to be in it and was not entered yet."""
+    with house.sessions.begin() as session:
+        case = docket.find(session, case_id, reader)
+        shown = [one for one in casefile.exhibits_for(session, case, reader) if one.id not in recorded]
+        custody.record_all(session, shown, by, house.clock(), CustodyAct.exported, made_for=reader.role.value)
+    recorded |= {one.id for one in shown}
 
 
 def filename(case: Case) -> str:

@@ -23,35 +23,48 @@ log = structlog.get_logger("mediation.erasure")
 
 
 def sweep(house: Services, *, limit: int = 100) -> int:
-    """Delete what is left of up to `limit` redacted exhibits, for good; of how many it is gone. Safe to repeat.
+    """Delete what is left of redacted exhibits, `limit` at a time, for good; of how many it is gone. Safe to repeat.
 
     With them goes what stands beside them in the store and never became an exhibit: it may be the same file, whose
     upload was cut off.
     """
+    gone, last = 0, uuid.UUID(int=0)
+    while True:
+        # On behind those of the page before: what cannot be deleted today must not keep the rest waiting.
+        found = _left(house, last, limit)
+        gone += sum(_is_gone(house, exhibit, case) for exhibit, case in found)
+        if len(found) < limit:
+            return gone
+        last = found[-1][0]
+
+
+def _left(house: Services, after: uuid.UUID, limit: int) -> list[tuple[uuid.UUID, uuid.UUID]]:
     with house.sessions.begin() as session:
-        found = session.execute(
+        rows = session.execute(
             select(Exhibit.id, Exhibit.case_id)
-            .where(Exhibit.redacted_at.is_not(None), Exhibit.blob_erased_at.is_(None))
+            .where(Exhibit.redacted_at.is_not(None), Exhibit.blob_erased_at.is_(None), Exhibit.id > after)
             .order_by(Exhibit.id)
             .limit(limit)
-        ).all()
-    gone = 0
-    for exhibit, case in found:
-        try:
-            _delete_strays(house, case)
-            house.blobs.delete_folder(blob_folder(str(case), str(exhibit)))
-        except BlobNotDeleted:
-            # Nobody who redacts can do anything about it; the next sweep tries again.
-            log.warning("bytes_not_erased", exhibit=str(exhibit))
-            continue
-        with house.sessions.begin() as session:
-            session.execute(
-                update(Exhibit)
-                .where(Exhibit.id == exhibit, Exhibit.blob_erased_at.is_(None))
-                .values(blob_erased_at=house.real())
-            )
-        gone += 1
-    return gone
+        )
+        return [(row.id, row.case_id) for row in rows]
+
+
+def _is_gone(house: Services, exhibit: uuid.UUID, case: uuid.UUID) -> bool:
+    """Delete what is stored of an exhibit and note it; False where the store does not let it go now."""
+    try:
+        _delete_strays(house, case)
+        house.blobs.delete_folder(blob_folder(str(case), str(exhibit)))
+    except BlobNotDeleted:
+        # Nobody who redacts can do anything about it; the next sweep tries again.
+        log.warning("bytes_not_erased", exhibit=str(exhibit))
+        return False
+    with house.sessions.begin() as session:
+        session.execute(
+            update(Exhibit)
+            .where(Exhibit.id == exhibit, Exhibit.blob_erased_at.is_(None))
+            .values(blob_erased_at=house.real())
+        )
+    return True
 
 
 def _delete_strays(house: Services, case: uuid.UUID) -> None:

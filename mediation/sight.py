@@ -36,7 +36,7 @@ CUSTODY_OF_STAFF = "custody_of_staff"
 ERASED_OF_STAFF = "erased_of_staff"
 OF_STAFF = frozenset({CUSTODY_OF_STAFF, ERASED_OF_STAFF})
 #: Entries whose note is from staff to staff.
-_STAFF_NOTES = frozenset({"escalate", "approve", "return_to_mediator", "hand_over"})
+_STAFF_NOTES = frozenset({"escalate", "approve", "return_to_mediator", "hand_over", "redacted"})
 #: Fields of an order that only say when something happened.
 _ORDER_TIMES = ("paid_at", "ship_by", "shipped_at", "delivered_at", "receipt_confirmed_at")
 _ORDER_TEXTS = ("region", "carrier", "tracking_number")

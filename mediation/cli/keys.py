@@ -10,7 +10,7 @@ import click
 from sqlalchemy import Engine
 
 from evidence.errors import EvidenceError
-from evidence.sealing import SealingKey
+from evidence.sealing import SealingKey, public_pem
 from mediation import keys as files
 from mediation import sealing, settings
 from mediation.cli.connected import database_url
@@ -30,6 +30,7 @@ def keys() -> None:
     \b
     Examples:
       mediation keys list
+      mediation keys public > sealing-key.pem
       mediation keys rotate
     """
 
@@ -45,6 +46,22 @@ def list_(home: Path | None) -> None:
         mark = "*" if one.kid == here else " "
         retired = "" if one.retired_at is None else f"  retired {one.retired_at:%Y-%m-%d %H:%M:%S}Z"
         click.echo(f"{mark} {one.kid}  created {one.created_at:%Y-%m-%d %H:%M:%S}Z{retired}")
+
+
+@keys.command()
+@_home
+@click.argument("kid", required=False)
+def public(home: Path | None, kid: str | None) -> None:
+    """Print the public half of a key as PEM: of KID, or of the one in use here.
+
+    For whoever verifies: mediation verify FILE --key FILE.
+    """
+    wanted = kid or _kid_here(settings.load(home=home))
+    with _engine(home) as engine, engine.connect() as connection:
+        found = [one for one in sealing.on_file(connection) if one.kid == wanted]
+    if not found:
+        raise click.BadParameter("there is no such key on file", param_hint="KID")
+    click.echo(public_pem(found[0].jwk).decode(), nl=False)
 
 
 @keys.command()

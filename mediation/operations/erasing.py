@@ -5,6 +5,7 @@ Irreversible. The bytes in the blob store go after the commit, see `mediation.er
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -13,6 +14,7 @@ from sqlalchemy import (
     ARRAY,
     BigInteger,
     ColumnElement,
+    Select,
     any_,
     delete,
     literal,
@@ -61,7 +63,7 @@ def of_exhibit(
     for seq in seqs:
         places.add_message(exhibit.id, seq)
     opening = ExhibitMessageOpening
-    return places, _said(session, case, (opening.exhibit_id == exhibit.id) & _numbered(seqs))
+    return places, _said(session, case, (opening.exhibit_id == exhibit.id) & _numbered(seqs), places)
 
 
 def of_side(session: Session, blobs: BlobStore, case: Case, side: Side) -> tuple[Places, list[str]]:
@@ -71,13 +73,18 @@ def of_side(session: Session, blobs: BlobStore, case: Case, side: Side) -> tuple
     places = Places()
     message = ExhibitMessage
     mine = select(message.exhibit_id, message.seq).where(message.case_id == case.id, message.role == side)
-    for exhibit_id, seq in session.execute(mine):
+    for exhibit_id, seq in [*session.execute(mine), *_by_name(session, case, side, mine)]:
         places.add_message(exhibit_id, seq)
+        places.senders.setdefault(exhibit_id, set()).add(seq)
+    for exhibit in exhibits_of(session, case):
+        if any(problem["code"] == "sender_not_named" for problem in exhibit.problems):
+            # Somebody in it was said to be of neither side, and may be of this one under another name.
+            places.remains.add(f"senders of {exhibit.label}")
     filed = [exhibit for exhibit in exhibits_of(session, case) if exhibit.filed_role == side]
     for exhibit in filed:
         places.add_whole(exhibit.id)
     opening = ExhibitMessageOpening
-    words = _said(session, case, tuple_(opening.exhibit_id, opening.seq).in_(mine))
+    words = _said(session, case, tuple_(opening.exhibit_id, opening.seq).in_(mine), places)
     words += _whole(session, blobs, case, [one for one in filed if one.message_count is None], places)
     for seq, n, name, value in _openings_of(session, case, side):
         places.openings.add((seq, n))
@@ -97,17 +104,46 @@ def _whole(session: Session, blobs: BlobStore, case: Case, exhibits: Iterable[Ex
         places.add_whole(exhibit.id)
         if exhibit.blob_key is not None:
             digests.add(exhibit.sha256)
-            words += contents(blobs, exhibit) or []
+            words += contents(blobs, exhibit)[0]
     for twin in exhibits_of(session, case):
         if twin.sha256 is not None and twin.sha256 in digests:
             places.add_whole(twin.id)
     return words
 
 
-def _said(session: Session, case: Case, which: ColumnElement[bool]) -> list[str]:
-    text = ExhibitMessageOpening.text
-    query = select(text).where(ExhibitMessageOpening.case_id == case.id, text.is_not(None), which)
-    return [one for one in session.scalars(query) if one is not None]
+def _by_name(session: Session, case: Case, side: Side, mine: Select[uuid.UUID, int]) -> list[Any]:
+    """Messages under a name or id that this side goes by, in logs whose filer did not say whose they are."""
+    opening = ExhibitMessageOpening
+    theirs = select(opening.sender).where(
+        opening.case_id == case.id, opening.sender.is_not(None), tuple_(opening.exhibit_id, opening.seq).in_(mine)
+    )
+    party = case.buyer if side is Side.BUYER else case.seller
+    known = {party.name, party.external_id}
+    for sender in session.scalars(theirs.distinct()):
+        known |= {sender["name"], sender["id"]} if sender else set()
+    names = sorted(name for name in known if name)
+    sender = opening.sender
+    return list(
+        session.execute(
+            select(opening.exhibit_id, opening.seq).where(
+                opening.case_id == case.id,
+                or_(sender["name"].as_string().in_(names), sender["id"].as_string().in_(names)),
+            )
+        )
+    )
+
+
+def _said(session: Session, case: Case, which: ColumnElement[bool], places: Places) -> list[str]:
+    """The words of these messages, and the digests of what hung on them, by which the same file is known elsewhere."""
+    opening = ExhibitMessageOpening
+    words: list[str] = []
+    for text, attachments in session.execute(
+        select(opening.text, opening.attachments).where(opening.case_id == case.id, which)
+    ):
+        words += [text] if text else []
+        words += [one["sha256"] for one in attachments or () if one["sha256"]]
+        places.attached |= {one["name"] for one in attachments or ()}
+    return words
 
 
 def _numbered(seqs: Iterable[int]) -> ColumnElement[bool]:
@@ -188,7 +224,7 @@ def empty(session: Session, case: Case, places: Places, now: datetime, *, side: 
 
     With `side` that side's own senders, names and persons go as well.
     """
-    _empty_messages(session, case, places, side)
+    _empty_messages(session, case, places)
     _empty_exhibits(session, case, places, now, side)
     for seq, n in sorted(places.openings):
         _empty_openings(session, case, seq, DocketOpening.n == n)
@@ -201,8 +237,8 @@ def empty(session: Session, case: Case, places: Places, now: datetime, *, side: 
     return int(forgotten.rowcount)  # type: ignore[attr-defined]
 
 
-def _empty_messages(session: Session, case: Case, places: Places, side: Side | None) -> None:
-    opening, message = ExhibitMessageOpening, ExhibitMessage
+def _empty_messages(session: Session, case: Case, places: Places) -> None:
+    opening = ExhibitMessageOpening
     nothing: Mapping[str, Any] = {"text": None, "text_salt": None, "attachments": null(), "attachments_salt": None}
     for exhibit, seqs in places.messages.items():
         session.execute(
@@ -210,11 +246,10 @@ def _empty_messages(session: Session, case: Case, places: Places, side: Side | N
             .where(opening.case_id == case.id, opening.exhibit_id == exhibit, _numbered(seqs))
             .values(**nothing)
         )
-    if side is not None:
-        theirs = select(message.exhibit_id, message.seq).where(message.case_id == case.id, message.role == side)
+    for exhibit, seqs in places.senders.items():
         session.execute(
             update(opening)
-            .where(opening.case_id == case.id, tuple_(opening.exhibit_id, opening.seq).in_(theirs))
+            .where(opening.case_id == case.id, opening.exhibit_id == exhibit, _numbered(seqs))
             .values(sender=null(), sender_salt=None)
         )
 

@@ -18,7 +18,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from evidence.errors import BlobMissing
+from evidence.errors import BlobMissing, NotAdmitted
 from evidence.formats.texts import check_text
 from evidence.store import BlobStore
 from evidence.transcripts.source import Source
@@ -39,12 +39,17 @@ _ARCHIVE = "application/zip"
 
 @dataclass(slots=True)
 class Places:
-    """Where words were found: messages by exhibit, docket openings, exhibits by what of them, what cannot be erased."""
+    """Where words were found: messages by exhibit, docket openings, exhibits by what of them, what cannot be erased.
+
+    `senders` are messages whose sender goes as well; `attached` are the names of files that hung on what is erased.
+    """
 
     messages: dict[uuid.UUID, set[int]] = field(default_factory=dict)
     openings: set[tuple[int, int]] = field(default_factory=set)
     names: set[uuid.UUID] = field(default_factory=set)
     blobs: set[uuid.UUID] = field(default_factory=set)
+    senders: dict[uuid.UUID, set[int]] = field(default_factory=dict)
+    attached: set[str] = field(default_factory=set)
     not_searched: set[str] = field(default_factory=set)
     remains: set[str] = field(default_factory=set)
 
@@ -128,11 +133,11 @@ def find(session: Session, blobs: BlobStore, case: Case, words: Words, places: P
         if words.in_text(exhibit.title) or words.in_text(exhibit.filename):
             places.names.add(exhibit.id)
         if exhibit.blob_key is not None and exhibit.id not in places.blobs:
-            read = contents(blobs, exhibit)
-            if read is None:
-                places.not_searched.add(exhibit.label)
-            elif any(map(words.in_file, read)):
+            read, whole = contents(blobs, exhibit)
+            if any(map(words.in_file, read)):
                 places.blobs.add(exhibit.id)
+            elif not whole:
+                places.not_searched.add(exhibit.label)
     _what_remains(session, case, words, places)
 
 
@@ -141,19 +146,30 @@ def exhibits_of(session: Session, case: Case) -> Sequence[Exhibit]:
     return session.scalars(select(Exhibit).where(Exhibit.case_id == case.id).order_by(Exhibit.seq)).all()
 
 
-def contents(blobs: BlobStore, exhibit: Exhibit) -> list[str] | None:
-    """The texts that an exhibit's bytes are, those of an archive's members; None if they cannot be read as such."""
+def contents(blobs: BlobStore, exhibit: Exhibit) -> tuple[list[str], bool]:
+    """The texts that an exhibit's bytes are, those of an archive's members; and whether that is all there is in it."""
     if exhibit.media_type not in _TEXTS | {_ARCHIVE}:
-        return None
+        return [], False
     try:
         # In memory, which an exhibit's size bounds: a copy on the disk would be one more place to erase.
         file = io.BytesIO(b"".join(blobs.get(str(exhibit.blob_key))))
     except BlobMissing:
-        return None
+        return [], False
     if exhibit.media_type == _ARCHIVE:
         archive = Source(file, filename="", media_type=_ARCHIVE, encoding=None)
-        return [archive.member(name).text() for name in archive.members()]
-    return [Source(file, filename="", media_type="", encoding=check_text(file)).text()]
+        read = [_member(archive, name) for name in archive.members()]
+        return [text for text in read if text is not None], None not in read
+    return [Source(file, filename="", media_type="", encoding=check_text(file)).text()], True
+
+
+def _member(archive: Source, name: str) -> str | None:
+    """The text of a file in an archive, None where it is a picture or the like. What it is called is text as well."""
+    try:
+        member = archive.member(name)
+    except NotAdmitted:
+        # A text that as a file of its own would be refused, for a control character in it; it is searched all the same.
+        return f"{name}\n{b''.join(archive.chunks(name)).decode('utf-8', 'replace')}"
+    return None if member.encoding is None else f"{name}\n{member.text()}"
 
 
 def _in_messages(session: Session, case: Case, words: Words, places: Places) -> None:
@@ -164,14 +180,20 @@ def _in_messages(session: Session, case: Case, words: Words, places: Places) -> 
         .execution_options(yield_per=1_000)
     )
     senders: set[uuid.UUID] = set()
+    files: set[uuid.UUID] = set()
     for exhibit, seq, text, sender, attachments in rows:
         if words.in_text(text) or words.in_value(attachments):
             places.add_message(exhibit, seq)
-        if words.in_value(sender):
+        elif seq not in places.messages.get(exhibit, ()) and places.attached & {
+            one["name"] for one in attachments or ()
+        }:
+            # The same name is not the same file: "photo.jpg" hangs on half of all messages.
+            files.add(exhibit)
+        if words.in_value(sender) and seq not in places.senders.get(exhibit, ()):
             senders.add(exhibit)
-    for exhibit in exhibits_of(session, case) if senders else ():
-        if exhibit.id in senders:
-            places.remains.add(f"senders of {exhibit.label}")
+    for exhibit in exhibits_of(session, case) if senders or files else ():
+        places.remains |= {f"senders of {exhibit.label}"} if exhibit.id in senders else set()
+        places.remains |= {f"attachments of {exhibit.label}"} if exhibit.id in files else set()
 
 
 def _in_openings(session: Session, case: Case, words: Words, places: Places) -> None:

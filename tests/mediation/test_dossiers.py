@@ -204,3 +204,31 @@ def test_a_case_that_is_not_there_is_told_in_a_line(story: Story, tmp_path: Path
     case = story.at("under_review")
     result = _run(story, "dossier", case, "-o", str(tmp_path / "none" / "x.zip"))
     assert result.exit_code == 1 and "cannot be written" in result.output
+
+
+def test_what_a_file_was_called_on_somebodys_machine_is_for_them_and_staff(shared: Story) -> None:
+    case = shared.at("under_review")
+    file_text(shared, case, b"x", "Zhang_Wei_1990.txt")
+    for who, known in (("buyer", False), ("seller", True), ("mediator", True)):
+        assert (b"Zhang_Wei_1990" in fetch(shared, case, who)) is known
+
+
+def test_what_is_filed_while_the_file_is_made_does_not_leave_unrecorded(
+    story: Story, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case = story.at("under_review")
+    file_chat(story, case, "发货了吗")
+    real, calls = dossiers._enter, []
+
+    def enter(*args: Any) -> None:
+        real(*args)
+        calls.append(args)
+        if len(calls) == 1:
+            file_chat(story, case, "还没有吗")
+
+    monkeypatch.setattr(dossiers, "_enter", enter)
+    content = fetch(story, case, "seller")
+    assert len(calls) == 2
+    for label in ("B-1", "B-2"):
+        acts = [line["entry"]["act"] for line in member(content, f"exhibits/{label}/custody.jsonl")]
+        assert acts == ["filed", "exported"], label

@@ -147,6 +147,19 @@ def test_the_list_marks_the_key_in_use_and_says_when_the_others_were_retired(sto
     assert not (settings.home / "other").exists()
 
 
+def test_the_public_half_is_printed_for_those_who_verify(story: Story, settings: Settings) -> None:
+    from evidence.dossier import signatures
+
+    old = story.services.sealer.kid
+    printed = keys(settings, "public").output
+    assert "PRIVATE" not in printed
+    assert signatures.trusted(printed.encode())["kid"] == old
+    rotated(settings)
+    assert keys(settings, "public").output != printed
+    assert keys(settings, "public", old).output == printed
+    assert keys(settings, "public", "nobody").exit_code == 2
+
+
 def test_the_answer_to_a_repeated_filing_has_the_first_receipt_also_after_a_rotation(
     story: Story, settings: Settings
 ) -> None:

@@ -585,3 +585,73 @@ def test_an_open_case_keeps_what_it_stands_on(shared: Story) -> None:
     secret = {"side": "buyer", "reason": "third_party_secret"}
     assert shared.post("senior", f"/cases/{case}/erasures", secret).status_code == 422
     assert shared.post("buyer", f"/cases/{case}/erasures", {"side": "buyer", **REASON}).status_code == 403
+
+
+# --- what once escaped ---------------------------------------------------------------------------------------------
+
+
+def _archive(**members: bytes) -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return out.getvalue()
+
+
+def test_an_archive_with_odd_files_in_it_neither_stops_a_redaction_nor_hides_words(story: Story) -> None:
+    case = story.at("under_review")
+    exhibit = file_chat(story, case, PHONE)
+    odd = file_text(story, case, _archive(a=b"hello\x01", b=PHONE.encode() + b"\x00"), "odd.zip")
+    picture = file_text(story, case, _archive(a=b"\xff\xd8\xff\xe0 no text"), "pictures.zip")
+    named = file_text(story, case, _archive(**{f"{PHONE}.txt": b"x"}), "named.zip")
+    response = redact(story, exhibit["id"], 1)
+    assert response.status_code == 200, response.get_data(as_text=True)
+    erased = response.get_json()["erased"]
+    assert set(erased["exhibits"]) == {"B-1", odd["label"], named["label"]}
+    assert erased["not_searched"] == [picture["label"]]
+
+
+def test_the_note_of_a_redaction_stays_among_staff(story: Story) -> None:
+    case = story.at("under_review")
+    exhibit = file_chat(story, case, PHONE)
+    assert redact(story, exhibit["id"], 1, note="her sister's number").status_code == 200
+    assert "her sister" in json.dumps(docket(story, case, "senior"))
+    for who in ("buyer", "seller", "platform"):
+        assert "her sister" not in json.dumps(docket(story, case, who))
+
+
+def _file_attached(story: Story, case: str, who: str, name: str, sha256: str | None) -> dict[str, Any]:
+    body = chat("")
+    body["messages"][0] |= {"kind": "image", "attachments": [{"name": name, "sha256": sha256}]}
+    response = story.post(who, f"/cases/{case}/exhibits", body)
+    assert response.status_code == 201, response.get_data(as_text=True)
+    answer: dict[str, Any] = response.get_json()
+    return answer
+
+
+def test_the_same_attachment_goes_in_every_copy_and_the_same_name_is_pointed_out(story: Story) -> None:
+    case = story.at("under_review")
+    mine = _file_attached(story, case, "buyer", "passport.jpg", "ab" * 32)
+    same = _file_attached(story, case, "seller", "IMG_7.jpg", "ab" * 32)
+    namesake = _file_attached(story, case, "seller", "passport.jpg", None)
+    erased = redact(story, mine["id"], 1).get_json()["erased"]
+    assert erased["messages"] == {"B-1": [1], "S-1": [1]}
+    assert erased["remains"] == ["attachments of S-2"]
+    assert [one["attachments"] for one in _messages(story, same["id"])] == [None]
+    assert [one["attachments"][0]["name"] for one in _messages(story, namesake["id"])] == ["passport.jpg"]
+
+
+def test_a_side_goes_from_logs_whose_filer_did_not_say_which_side_it_is(story: Story) -> None:
+    case = story.at("under_review")
+    lines = (
+        "[2026-11-05, 08:00] 李雷: 我等了很久了\n[2026-11-05, 08:01] 小夏: 亲，明天发货\n[2026-11-05, 08:02] L.: 好\n"
+    )
+    log = file_text(story, case, lines.encode(), "chat.txt", kind="chat_log", timezone="Asia/Shanghai")
+    story.do("mediator", case, "decide", NOTHING_GRANTED)
+    for who in ("buyer", "seller"):
+        story.do(who, case, "accept_decision")
+    done = story.post("senior", f"/cases/{case}/erasures", {"side": "buyer", **REASON}).get_json()
+    assert texts(story, log["id"]) == [None, "亲，明天发货", "好"]
+    assert [one["sender"]["name"] for one in _messages(story, log["id"])] == [None, "小夏", "L."]
+    # Nobody said who L. is, so somebody has to look.
+    assert f"senders of {log['label']}" in done["erased"]["remains"]
